@@ -3,20 +3,20 @@
 use crate::Check;
 
 mod append;
-mod idem;
-mod read;
-mod global;
-mod sub;
-mod snap;
-mod payload;
-mod names;
 mod batch;
 mod conc;
 mod errors;
-mod res;
-mod tenant;
-mod model;
+mod global;
+mod idem;
 mod meta;
+mod model;
+mod names;
+mod payload;
+mod read;
+mod res;
+mod snap;
+mod sub;
+mod tenant;
 
 /// Every check, in the order in which an author of a backend meets them.
 ///

@@ -66,7 +66,17 @@ impl Cx {
         let (violations, rngs) = (Mutex::default(), AtomicU64::new(0));
         let (ops, ops_min) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self(Arc::new(Inner {
-            check, harness, namespace, settings, main, opened, violations, ops, ops_min, rngs, panics,
+            check,
+            harness,
+            namespace,
+            settings,
+            main,
+            opened,
+            violations,
+            ops,
+            ops_min,
+            rngs,
+            panics,
         })))
     }
 
@@ -267,12 +277,18 @@ impl Cx {
         let log = fresh.drain(Read::log(Query::all())).await?;
         same_events(&log.events, expected, &format!("the log through another handle {when}"))?;
 
-        let mut streams: Vec<&StreamId> = streams.iter().copied().chain(expected.iter().map(RecordedEvent::stream)).collect();
+        let mut streams: Vec<&StreamId> =
+            streams.iter().copied().chain(expected.iter().map(RecordedEvent::stream)).collect();
         streams.sort_unstable();
         streams.dedup();
         for stream in streams {
-            let of_stream: Vec<_> = expected.iter().filter(|event| event.stream() == stream).cloned().collect();
-            same_events(&fresh.read_stream(stream).await?, &of_stream, &format!("the stream {stream:?} {when}"))?;
+            let of_stream: Vec<_> =
+                expected.iter().filter(|event| event.stream() == stream).cloned().collect();
+            same_events(
+                &fresh.read_stream(stream).await?,
+                &of_stream,
+                &format!("the stream {stream:?} {when}"),
+            )?;
         }
 
         let (delivered, _) = fresh.tail(Subscribe::to(Query::all())).await?.until_caught_up().await?;
@@ -286,7 +302,8 @@ async fn open(
     settings: &Settings,
     opened: &Mutex<Vec<Handle>>,
 ) -> Verdict<Handle> {
-    let failed = |error: BoxError| Failure::violation(format!("the harness could not open the store: {error}"));
+    let failed =
+        |error: BoxError| Failure::violation(format!("the harness could not open the store: {error}"));
     let handle = Handle::new(harness.open(namespace).await.map_err(failed)?, settings.patience);
     lock(opened).push(handle.clone());
     Ok(handle)
@@ -327,7 +344,9 @@ impl<T> Task<T> {
     ///
     /// A violation if it panicked.
     pub async fn join(mut self) -> Verdict<T> {
-        (&mut self.0).await.map_err(|error| Failure::violation(format!("a task of the check ended early: {error}")))
+        (&mut self.0)
+            .await
+            .map_err(|error| Failure::violation(format!("a task of the check ended early: {error}")))
     }
 
     /// Ends the task at its next await point.

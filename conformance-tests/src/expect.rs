@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use annalist_core::{Conflict, Error, ErrorKind, ExpectedVersion, Fenced, IdReused, Invalid, StreamId, Version};
+use annalist_core::{
+    Conflict, Error, ErrorKind, ExpectedVersion, Fenced, IdReused, Invalid, StreamId, Version,
+};
 
 use crate::{Failure, Verdict, shown};
 

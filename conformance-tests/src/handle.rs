@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{
-    Append, CheckpointStore, Error, EventStore, ExpectedVersion, NewEvent, Page, Position, Query, Read, Receipt,
-    RecordedEvent, SnapshotStore, StreamId, Subscribe, Version,
+    Append, CheckpointStore, Error, EventStore, ExpectedVersion, NewEvent, Page, Position, Query, Read,
+    Receipt, RecordedEvent, SnapshotStore, StreamId, Subscribe, Version,
 };
 
 use crate::{Failure, Opened, Tail, Verdict, ensure, event, events, stream, tagged};
@@ -152,7 +152,11 @@ impl Handle {
         let page_size = read.page_events_max().max(1);
         let page = self.events.read(read).await?;
         let mut drained = Drained { events: page.events, head: page.head, version: page.version, pages: 1 };
-        ensure!(drained.events.len() <= page_size, "a page of {page_size} has {} events", drained.events.len());
+        ensure!(
+            drained.events.len() <= page_size,
+            "a page of {page_size} has {} events",
+            drained.events.len()
+        );
         let (mut next, mut empty_in_a_row) = (page.next, 0);
         while let Some(read) = next {
             let page = self.events.read(read.clone()).await?;
@@ -229,7 +233,10 @@ impl Handle {
         let (stream, proof) = (stream(name), event("StillWorks", "{}"));
         self.append_to(&stream, ExpectedVersion::Any, [proof.clone()]).await?;
         let found = self.read_stream(&stream).await?;
-        ensure!(found.iter().any(|event| event.id() == proof.id()), "an acknowledged event is not in {stream:?}");
+        ensure!(
+            found.iter().any(|event| event.id() == proof.id()),
+            "an acknowledged event is not in {stream:?}"
+        );
         Ok(proof)
     }
 

@@ -59,7 +59,9 @@ fn install() {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let told = told(info);
-            let push = |own: &Arc<Mutex<Vec<String>>>| own.lock().unwrap_or_else(PoisonError::into_inner).push(told.clone());
+            let push = |own: &Arc<Mutex<Vec<String>>>| {
+                own.lock().unwrap_or_else(PoisonError::into_inner).push(told.clone())
+            };
             if OWN.try_with(push).is_ok() {
                 return;
             }
@@ -73,7 +75,11 @@ fn install() {
 }
 
 fn told(info: &PanicHookInfo<'_>) -> String {
-    let message = info.payload_as_str().unwrap_or("without a message");
+    let message = {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+    };
     match info.location() {
         Some(place) => format!("panicked at {}:{}: {message}", place.file(), place.line()),
         None => format!("panicked: {message}"),

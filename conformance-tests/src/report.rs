@@ -99,7 +99,18 @@ impl CheckResult {
         };
         let Check { name, guarantee, area, level, kind, .. } = check;
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        Self { name, guarantee, area, level, outcome, reason, millis, kind: kind.to_string(), ops, violations }
+        Self {
+            name,
+            guarantee,
+            area,
+            level,
+            outcome,
+            reason,
+            millis,
+            kind: kind.to_string(),
+            ops,
+            violations,
+        }
     }
 }
 
@@ -143,12 +154,23 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in &self.checks {
-            write!(f, "{:<15} {:<44} {:<4} {:>6} ms", check.outcome.name(), check.name, check.guarantee, check.millis)?;
+            write!(
+                f,
+                "{:<15} {:<44} {:<4} {:>6} ms",
+                check.outcome.name(),
+                check.name,
+                check.guarantee,
+                check.millis
+            )?;
             writeln!(f, "{}{}", if check.reason.is_empty() { "" } else { "  " }, check.reason)?;
         }
         let passed = self.count(Outcome::Pass);
         let failed = self.checks.iter().filter(|check| check.outcome.is_failure()).count();
         let (absent, unverified) = (self.count(Outcome::NotApplicable), self.count(Outcome::Unverified));
-        write!(f, "{}: {passed} passed, {failed} failed, {absent} not applicable, {unverified} unverified", self.backend)
+        write!(
+            f,
+            "{}: {passed} passed, {failed} failed, {absent} not applicable, {unverified} unverified",
+            self.backend
+        )
     }
 }

@@ -41,7 +41,12 @@ pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
     };
     let parallelism = selection.parallelism.max(1);
     let results = futures::stream::iter(selection.checks()).map(one).buffered(parallelism).collect().await;
-    Report { backend: harness.name().to_owned(), server: harness.server(), seed: settings.seed, checks: results }
+    Report {
+        backend: harness.name().to_owned(),
+        server: harness.server(),
+        seed: settings.seed,
+        checks: results,
+    }
 }
 
 fn lost(check: Check, why: &str) -> CheckResult {
@@ -77,7 +82,9 @@ pub async fn run_check(harness: Arc<dyn Harness>, check: Check, settings: Settin
     let guarded = AssertUnwindSafe(panics.clone().scope(tokio::time::timeout(settings.time_limit, body)));
     let verdict = match guarded.catch_unwind().await {
         Ok(Ok(verdict)) => verdict,
-        Ok(Err(_)) => Err(Failure::violation(format!("the check did not finish within {:?}", settings.time_limit))),
+        Ok(Err(_)) => {
+            Err(Failure::violation(format!("the check did not finish within {:?}", settings.time_limit)))
+        }
         Err(_) => Ok(()),
     };
     close_all(opened, &panics).await;
@@ -109,7 +116,10 @@ async fn attempt(
 fn enough(check: Check, cx: &Cx) -> Verdict {
     let (ops, ops_min) = (cx.ops(), cx.ops_min());
     if check.kind.counts() && ops_min == 0 {
-        return Err(Failure::Inconclusive(format!("a {} check must say what it needs by minimum_ops", check.kind)));
+        return Err(Failure::Inconclusive(format!(
+            "a {} check must say what it needs by minimum_ops",
+            check.kind
+        )));
     }
     if ops < ops_min {
         return Err(Failure::Inconclusive(format!("{ops} operations of the {ops_min} that it needs")));
@@ -130,6 +140,8 @@ fn with_violations(verdict: Verdict, noted: Vec<String>) -> Verdict {
 async fn close_all(opened: Arc<Mutex<Vec<Handle>>>, panics: &Panics) {
     const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
     let handles = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
-    let closing = futures::future::join_all(handles.iter().map(|handle| AssertUnwindSafe(handle.close()).catch_unwind()));
+    let closing = futures::future::join_all(
+        handles.iter().map(|handle| AssertUnwindSafe(handle.close()).catch_unwind()),
+    );
     let _ = panics.clone().scope(tokio::time::timeout(CLOSE_TIME_MAX, closing)).await;
 }

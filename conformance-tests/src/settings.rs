@@ -72,7 +72,8 @@ impl Selection {
     }
 
     fn selects(&self, check: &Check) -> bool {
-        let among = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
+        let among =
+            |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
         check.level <= self.level_max && among(&self.areas, check.area) && among(&self.names, check.name)
     }
 }

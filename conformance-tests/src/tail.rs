@@ -48,7 +48,9 @@ impl Tail {
                 "the subscription ended with an error after {} events: {error:?}",
                 self.seen
             ))),
-            None => Err(Failure::violation(format!("the subscription ended silently after {} events", self.seen))),
+            None => {
+                Err(Failure::violation(format!("the subscription ended silently after {} events", self.seen)))
+            }
         }
     }
 
@@ -119,8 +121,9 @@ impl Tail {
     /// As [`signal`](Self::signal).
     pub async fn until(&mut self, position: Position) -> Verdict<Vec<RecordedEvent>> {
         let mut events = Vec::new();
-        while position > Position::START {
-            let reached = match self.signal().await? {
+        let mut reached = Position::START;
+        while reached < position {
+            reached = match self.signal().await? {
                 Signal::Event(event) => {
                     events.push(event.clone());
                     event.position()
@@ -128,9 +131,6 @@ impl Tail {
                 Signal::CaughtUp(reached) | Signal::Progress(reached) => reached,
                 other => return Err(Failure::violation(format!("an unknown signal: {other:?}"))),
             };
-            if reached >= position {
-                break;
-            }
         }
         Ok(events)
     }

@@ -62,11 +62,7 @@ impl Write {
         expected: impl Into<ExpectedVersion>,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> Self {
-        Self {
-            stream: stream.clone(),
-            expected: expected.into(),
-            events: events.into_iter().collect(),
-        }
+        Self { stream: stream.clone(), expected: expected.into(), events: events.into_iter().collect() }
     }
 }
 

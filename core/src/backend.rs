@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use crate::read::{Cursor, Place};
 use crate::{
-    Checkpoint, Claim, CheckpointName, ErrorKind, Error, EventId, LogId, NewEvent, Owner, Page, Position, Read,
-    Receipt, RecordedEvent, Source, StreamId, Version, Written,
+    Checkpoint, CheckpointName, Claim, Error, ErrorKind, EventId, LogId, NewEvent, Owner, Page, Position,
+    Read, Receipt, RecordedEvent, Source, StreamId, Version, Written,
 };
 
 /// The position of a log with these two numbers; a backend that needs one number leaves `minor` at 0.
@@ -239,7 +239,13 @@ pub enum Looked {
 /// assert_eq!(page.next, None);
 /// ```
 #[must_use]
-pub fn page(read: &Read, events: Vec<RecordedEvent>, looked: Looked, head: Position, version: Version) -> Page {
+pub fn page(
+    read: &Read,
+    events: Vec<RecordedEvent>,
+    looked: Looked,
+    head: Position,
+    version: Version,
+) -> Page {
     let of_stream = matches!(read.source(), Source::Stream(_));
     let cursor = Cursor { head, version: of_stream.then_some(version) };
     let spent = read.limit_left().is_some_and(|limit| limit <= events.len() as u64);

@@ -1,9 +1,10 @@
 //! What a store promises, and within which limits.
 
 use std::fmt;
+use std::ops::Bound;
 use std::time::Duration;
 
-use crate::{Append, Error, ErrorKind, Invalid, Query, Snapshot};
+use crate::{Append, Error, ErrorKind, Invalid, Position, Query, Read, Snapshot, Source, Version};
 
 /// What an acknowledged append survives (A8), from weakest to strongest.
 ///
@@ -150,6 +151,26 @@ impl Limits {
         query.check()
     }
 
+    /// Checks the rules of a read: those of its query, and that it has no bounds of the other kind of source.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) names the limit or rule and the value.
+    pub fn check_read(&self, read: &Read) -> Result<(), Error> {
+        let by_version = read.versions() != (Version::FIRST, Version::MAX);
+        let by_position = read.positions() != (Position::START, Bound::Unbounded);
+        match read.source() {
+            Source::Stream(_) if by_position => {
+                Err(Invalid::new("read", "of a stream must not be bounded by positions", "a position").into())
+            }
+            Source::Stream(_) => Ok(()),
+            Source::Log(_) if by_version => {
+                Err(Invalid::new("read", "of the log must not be bounded by versions", "a version").into())
+            }
+            Source::Log(query) => self.check_query(query),
+        }
+    }
+
     /// Checks the rules of a snapshot. Every store calls this before saving.
     ///
     /// # Errors
@@ -168,7 +189,9 @@ fn distinct_streams(append: &Append) -> Result<(), Error> {
     let written = append.writes().iter().map(|write| &write.stream);
     let mut streams: Vec<_> = written.chain(append.checks().iter().map(|check| &check.stream)).collect();
     match first_twice(&mut streams) {
-        Some(stream) => Err(Invalid::new("append", "must name a stream only once", format!("{stream:?}")).into()),
+        Some(stream) => {
+            Err(Invalid::new("append", "must name a stream only once", format!("{stream:?}")).into())
+        }
         None => Ok(()),
     }
 }

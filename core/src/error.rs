@@ -157,7 +157,8 @@ pub enum Conflict {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct IdReused {
-    /// The first id of the request, in its order, that stands in the log.
+    /// The first id of the request, in its order, that stands in the log with other content; where none does, the first
+    /// that stands there at all.
     pub id: EventId,
     /// The stream that it stands in.
     pub stream: StreamId,
@@ -307,7 +308,10 @@ impl fmt::Display for ErrorKind {
             Self::Indeterminate(message) => write!(f, "indeterminate, may have been written: {message}"),
             Self::WrongHistory(message) => write!(f, "wrong history: {message}"),
             Self::Fenced(Fenced { name, epoch, current }) => {
-                write!(f, "fenced: another owner has claimed the checkpoint name={name:?} epoch={epoch} current={current}")
+                write!(
+                    f,
+                    "fenced: another owner has claimed the checkpoint name={name:?} epoch={epoch} current={current}"
+                )
             }
             Self::Closed => f.write_str("the store was closed"),
             Self::Unsupported(message) => write!(f, "unsupported: {message}"),

@@ -102,7 +102,9 @@ impl NewEvent {
                 return Err(Invalid::new("tags", "must be distinct", format!("{tag:?}")).into());
             }
             if distinct.len() == TAGS_MAX {
-                return Err(Invalid::over("tags", "tags per event", TAGS_MAX as u64, TAGS_MAX as u64 + 1).into());
+                return Err(
+                    Invalid::over("tags", "tags per event", TAGS_MAX as u64, TAGS_MAX as u64 + 1).into()
+                );
             }
             distinct.push(tag);
         }

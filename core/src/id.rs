@@ -27,7 +27,10 @@ const DERIVED: Uuid = Uuid::from_u128(0x8f3a_6c1e_52d4_5b0f_9a47_30c6_1d8e_b259)
 impl EventId {
     /// A new UUID of version 7: unique, and roughly in the order of time.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a default is a constant in a reader's eyes; this is not one")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default is a constant in a reader's eyes; this is not one"
+    )]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
@@ -70,7 +73,10 @@ pub struct LogId(Uuid);
 impl LogId {
     /// A new random identity.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a default is a constant in a reader's eyes; this is not one")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default is a constant in a reader's eyes; this is not one"
+    )]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }

@@ -137,8 +137,9 @@ impl Metadata {
         let Some(json) = self.0 else {
             return Ok(Self(Some(format!("{{{pair}}}").into())));
         };
-        let object: HashMap<String, IgnoredAny> = serde_json::from_str(&json)
-            .map_err(|_| Invalid::new("metadata", "must be a JSON object", format!("{} bytes", json.len())))?;
+        let object: HashMap<String, IgnoredAny> = serde_json::from_str(&json).map_err(|_| {
+            Invalid::new("metadata", "must be a JSON object", format!("{} bytes", json.len()))
+        })?;
         if object.contains_key(key) {
             return Err(Invalid::new("metadata", "must not have the key yet", format!("{key:?}")).into());
         }

@@ -105,7 +105,9 @@ impl Query {
     /// The rules of a query that need no limits: it has items, each with a part, and every part could be a name.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Invalid::new("query", "must have an item; `Query::all()` is explicit", "0 items").into());
+            return Err(
+                Invalid::new("query", "must have an item; `Query::all()` is explicit", "0 items").into()
+            );
         }
         self.items().iter().try_for_each(QueryItem::check)
     }

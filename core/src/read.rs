@@ -142,14 +142,14 @@ impl Read {
         self
     }
 
-    /// Only events above this position; exclusive.
+    /// Of a log read: only events above this position; exclusive.
     #[must_use]
     pub fn after(mut self, position: Position) -> Self {
         self.after = position;
         self
     }
 
-    /// Only events at or below this position.
+    /// Of a log read: only events at or below this position.
     #[must_use]
     pub fn until(mut self, position: Position) -> Self {
         self.upper = Bound::Included(position);
@@ -252,7 +252,9 @@ impl Read {
         next.limit = self.limit.map(|limit| limit.saturating_sub(taken as u64));
         match (place, self.direction) {
             (Place::Version(version), Direction::Forward) => next.from = version.next(),
-            (Place::Version(version), Direction::Backward) => next.to = Version::new(version.get().saturating_sub(1)),
+            (Place::Version(version), Direction::Backward) => {
+                next.to = Version::new(version.get().saturating_sub(1))
+            }
             (Place::Position(position), Direction::Forward) => next.after = position,
             (Place::Position(position), Direction::Backward) => next.upper = Bound::Excluded(position),
         }

@@ -2,7 +2,9 @@
 
 use annalist_core::{ExpectedVersion, Query, Read, Version};
 
-use crate::{Check, Cx, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream};
+use crate::{
+    Check, Cx, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream,
+};
 
 pub(crate) const PARTS: &[&[Check]] = &[CHECKS];
 
@@ -58,13 +60,18 @@ async fn receipt_matches_log(cx: Cx) -> Verdict {
         let fresh = cx.fresh().await?;
         let of_stream = fresh.drain(Read::stream(&stream(name)).from(written.first_version())).await?.events;
         let versions: Vec<_> = of_stream.iter().map(|event| event.version()).collect();
-        let told: Vec<_> = (written.first_version().get()..=written.last_version().get()).map(Version::new).collect();
+        let told: Vec<_> =
+            (written.first_version().get()..=written.last_version().get()).map(Version::new).collect();
         ensure_eq!(versions, told, "versions as read, against the receipt's");
 
         let positions: Vec<_> = of_stream.iter().map(|event| event.position()).collect();
         ensure_eq!(positions.as_slice(), written.positions(), "positions as read, against the receipt's");
         let newest = fresh.drain(Read::log(Query::all()).backward().limit(1)).await?.events;
-        ensure_eq!(receipt.position(), newest.first().map(|event| event.position()), "the receipt's last position");
+        ensure_eq!(
+            receipt.position(),
+            newest.first().map(|event| event.position()),
+            "the receipt's last position"
+        );
     }
     Ok(())
 }

@@ -1,0 +1,226 @@
+//! A subscription over any store that can read pages and wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annalist_core::{
+    Consistency, Error, ErrorKind, EventStore, Page, Position, Query, Read, RecordedEvent, Signal, Start,
+    Subscribe, Subscription,
+};
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
+
+/// How long an outage is bridged where the subscription does not say.
+const OUTAGE_MAX_DEFAULT: Duration = Duration::from_secs(60);
+/// The pause after the first failed attempt of an outage; it doubles with each.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// The longest pause between two attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Begins a subscription that pulls pages from `store`: what a backend's `subscribe` returns in one line.
+///
+/// # Errors
+///
+/// As [`EventStore::read`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use annalist_core::{Query, Signal, Subscribe};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), annalist_core::Error> {
+/// let store = Arc::new(annalist_memory::MemoryStore::new());
+/// let mut events = annalist_engine::subscribe(store, Subscribe::to(Query::all())).await?;
+/// assert!(matches!(events.next().await, Some(Ok(Signal::CaughtUp(_)))));
+/// # Ok(())
+/// # }
+/// ```
+pub async fn subscribe(
+    store: Arc<dyn EventStore>,
+    subscribe: Subscribe,
+) -> Result<Box<dyn Subscription>, Error> {
+    Ok(Box::new(Follow::start(store, subscribe).await?))
+}
+
+/// A subscription that pulls: it reads a page after the last position seen, gives its events one by one, and waits for more.
+///
+/// It has no task and no queue of its own: it holds one page, and a consumer that does not ask costs nothing (S6). Its state
+/// changes only between two awaits, so that dropping [`next`](Subscription::next) at any point loses nothing.
+///
+/// ```
+/// use std::sync::Arc;
+/// use annalist_core::{Query, Subscribe, Subscription};
+/// use annalist_engine::Follow;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), annalist_core::Error> {
+/// let store = Arc::new(annalist_memory::MemoryStore::new());
+/// let mut events = Follow::start(store, Subscribe::to(Query::all()).from_now()).await?;
+/// events.stop().await;
+/// assert!(events.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Follow {
+    /// `None` once it has ended; dropping the store is what releases it.
+    store: Option<Arc<dyn EventStore>>,
+    query: Query,
+    consistency: Consistency,
+    page_size: usize,
+    outage_max: Duration,
+    /// Everything that matches at or below it has been given.
+    position: Position,
+    /// The head to reach before the next `CaughtUp`; `None` while caught up.
+    target: Option<Position>,
+    events: std::vec::IntoIter<RecordedEvent>,
+    /// How far the page looked beyond its events; given as progress once they are.
+    looked_to: Position,
+    outage: Option<Outage>,
+}
+
+/// A running series of failed attempts.
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Follow {
+    /// Fixes where it begins; from then on nothing that matches is missed.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventStore::read`].
+    pub async fn start(store: Arc<dyn EventStore>, subscribe: Subscribe) -> Result<Self, Error> {
+        let first = page_after(&subscribe, start_bound(&subscribe)).limit(0);
+        let head = store.read(first).await?.head;
+        let position = match subscribe.start() {
+            Start::After(position) => position,
+            _ => head,
+        };
+        Ok(Self {
+            store: Some(store),
+            query: subscribe.query().clone(),
+            consistency: subscribe.consistency(),
+            page_size: subscribe.page_events_max(),
+            outage_max: subscribe.outage_after().unwrap_or(OUTAGE_MAX_DEFAULT),
+            position,
+            target: Some(head),
+            events: Vec::new().into_iter(),
+            looked_to: position,
+            outage: None,
+        })
+    }
+
+    /// The next signal that needs no look at the log.
+    fn ready(&mut self) -> Option<Signal> {
+        let coming = self.events.as_slice().first().map(RecordedEvent::position);
+        let passed = coming.unwrap_or(Position::START);
+        if let Some(target) = self.target
+            && (self.position >= target || passed > target || (coming.is_none() && self.looked_to >= target))
+        {
+            self.target = None;
+            self.position = self.position.max(if coming.is_some() { target } else { self.looked_to });
+            return Some(Signal::CaughtUp(self.position));
+        }
+        if let Some(event) = self.events.next() {
+            self.position = event.position();
+            return Some(Signal::Event(event));
+        }
+        if self.looked_to > self.position {
+            self.position = self.looked_to;
+            return Some(Signal::Progress(self.position));
+        }
+        None
+    }
+
+    /// Takes in a page that begins after the current position.
+    fn take(&mut self, page: Page) {
+        self.looked_to = match &page.next {
+            Some(next) => next.positions().0,
+            None => page.head,
+        };
+        if page.next.is_some() && self.target.is_none() {
+            // More than a page behind: it is caught up again once it has reached what is there now.
+            self.target = Some(page.head);
+        }
+        self.events = page.events.into_iter();
+    }
+
+    /// Reads on, and waits if there was nothing. Changes nothing but by its last step.
+    async fn advance(&mut self, store: &dyn EventStore) -> Result<(), Error> {
+        let mut read = Read::log(self.query.clone()).after(self.position).page_size(self.page_size);
+        if self.consistency == Consistency::Local {
+            read = read.local();
+        }
+        let page = store.read(read).await?;
+        self.outage = None;
+        let nothing = page.events.is_empty() && page.next.is_none() && page.head <= self.position;
+        if !nothing {
+            self.take(page);
+            return Ok(());
+        }
+        // The bound makes a lost wake-up cost a delay and nothing else (S2).
+        match timeout(store.capabilities().wake_up_max(), store.wait_for_more(self.position)).await {
+            Ok(woken) => woken,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits before the next attempt; gives the error back once the outage has lasted too long, or at once if it is none.
+    async fn bridge(&mut self, error: Error) -> Result<(), Error> {
+        if !matches!(error.kind(), ErrorKind::Unavailable(_) | ErrorKind::Indeterminate(_)) {
+            return Err(error);
+        }
+        let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), pause: BACKOFF_MIN });
+        if outage.since.elapsed() >= self.outage_max {
+            return Err(error);
+        }
+        warn!(%error, after = %self.position, "subscription lost its store and tries again");
+        let pause = outage.pause.min(self.outage_max.saturating_sub(outage.since.elapsed()));
+        outage.pause = (outage.pause * 2).min(BACKOFF_MAX);
+        sleep(pause).await;
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.store = None;
+        self.events = Vec::new().into_iter();
+    }
+}
+
+fn start_bound(subscribe: &Subscribe) -> Position {
+    match subscribe.start() {
+        Start::After(position) => position,
+        _ => Position::START,
+    }
+}
+
+fn page_after(subscribe: &Subscribe, after: Position) -> Read {
+    let read = Read::log(subscribe.query().clone()).after(after);
+    if subscribe.consistency() == Consistency::Local { read.local() } else { read }
+}
+
+#[async_trait]
+impl Subscription for Follow {
+    async fn next(&mut self) -> Option<Result<Signal, Error>> {
+        loop {
+            let store = self.store.clone()?;
+            if let Some(signal) = self.ready() {
+                return Some(Ok(signal));
+            }
+            if let Err(error) = self.advance(&*store).await
+                && let Err(error) = self.bridge(error).await
+            {
+                self.end();
+                return Some(Err(error));
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.end();
+    }
+}
