@@ -181,10 +181,13 @@ fn places(receipt: &Receipt) -> BTreeMap<StreamId, (Version, Vec<Position>)> {
     written.map(|w| (w.stream().clone(), (w.first_version(), w.positions().to_vec()))).collect()
 }
 
+/// A stream, an expectation, and events by id, some of them with the other content.
+type WriteRecipe = (u8, u8, Vec<(u8, bool)>);
+
 /// A small world, so that random appends meet one another's ids, streams and contents.
 #[derive(Clone, Debug)]
 struct Recipe {
-    writes: Vec<(u8, u8, Vec<(u8, bool)>)>,
+    writes: Vec<WriteRecipe>,
     checks: Vec<(u8, u8)>,
     conditions: Vec<(u8, u8)>,
     again: Option<u8>,
