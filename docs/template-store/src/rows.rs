@@ -84,10 +84,6 @@ impl Rows {
     pub(crate) fn read_log(&self, read: &Read, query: &Query) -> Result<Page, Error> {
         let head = self.head_of(read)?;
         let (after, upper) = read.positions();
-        backend::check_position(after, self.log, head)?;
-        if let Bound::Included(position) = upper {
-            backend::check_position(position, self.log, head)?;
-        }
         let meant = self.rows.iter().map(|row| &row.event).filter(|event| {
             let bounds = (Bound::Excluded(after), upper);
             std::ops::RangeBounds::contains(&bounds, &event.position())
@@ -104,9 +100,8 @@ impl Rows {
 
     /// The head that the read is about: the one its first page fixed, or the present one.
     fn head_of(&self, read: &Read) -> Result<Position, Error> {
-        let head = read.fixed_head().unwrap_or(self.head());
-        backend::check_position(head, self.log, self.head())?;
-        Ok(head)
+        backend::check_read(read, self.log, self.head())?;
+        Ok(read.fixed_head().unwrap_or(self.head()))
     }
 }
 
