@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use tokio::sync::Barrier;
 
 use crate::panics::Panics;
-use crate::{BoxError, Failure, Handle, Harness, HookError, Rewind, Settings, Verdict, same_events};
+use crate::{BoxError, Failure, Fault, Handle, Harness, HookError, Rewind, Settings, Verdict, same_events};
 
 /// What a check works with. Clones are the same context, for tasks of the check.
 ///
@@ -123,11 +123,17 @@ impl Cx {
     ///
     /// [`Failure::Unverified`], or a violation if the hook fails.
     pub async fn rewind(&self, rewind: Rewind) -> Verdict {
-        match self.0.harness.rewind(&self.0.namespace, rewind).await {
-            Ok(()) => Ok(()),
-            Err(HookError::NotProvided) => Err(Failure::Unverified(crate::Hook::Rewind)),
-            Err(HookError::Failed(error)) => Err(Failure::violation(format!("the hook failed: {error}"))),
-        }
+        hooked(crate::Hook::Rewind, self.0.harness.rewind(&self.0.namespace, rewind).await)
+    }
+
+    /// Breaks the way between the handles of this namespace and its log, or heals it; the check is unverified where the
+    /// harness cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unverified`], [`Failure::NotApplicable`], or a violation if the hook fails.
+    pub async fn fault(&self, fault: Fault) -> Verdict {
+        hooked(crate::Hook::Fault, self.0.harness.fault(&self.0.namespace, fault).await)
     }
 
     /// What the store declares.
@@ -294,6 +300,14 @@ impl Cx {
         let (delivered, _) = fresh.tail(Subscribe::to(Query::all())).await?.until_caught_up().await?;
         same_events(&delivered, expected, &format!("what a subscription gives {when}"))
     }
+}
+
+fn hooked(hook: crate::Hook, answer: Result<(), HookError>) -> Verdict {
+    answer.map_err(|error| match error {
+        HookError::NotProvided => Failure::Unverified(hook),
+        HookError::NotApplicable(reason) => Failure::NotApplicable(reason),
+        HookError::Failed(error) => Failure::violation(format!("the hook `{hook}` failed: {error}")),
+    })
 }
 
 async fn open(

@@ -67,6 +67,16 @@ pub trait Harness: Send + Sync + 'static {
         let _ = (namespace, rewind);
         Err(HookError::NotProvided)
     }
+
+    /// Breaks the way between the open handles of a namespace and its log, or heals it by [`Fault::None`]. Reads are spared.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it; [`HookError::NotApplicable`] where there is no way to break.
+    async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
+        let _ = (namespace, fault);
+        Err(HookError::NotProvided)
+    }
 }
 
 /// What is left of a log after [`Harness::rewind`].
@@ -86,6 +96,26 @@ pub enum Rewind {
     AnotherLog,
 }
 
+/// What happens to the writes that a store sends to its log.
+///
+/// ```
+/// use annalist_conformance::Fault;
+///
+/// assert_ne!(Fault::Refuse(1), Fault::LoseReplies(1));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing: they go through, and so do those that were held up.
+    None,
+    /// The next so many are not sent: certainly not written.
+    Refuse(u32),
+    /// The next so many are written, and their replies are lost.
+    LoseReplies(u32),
+    /// They are held up on their way until the fault is another one.
+    Stall,
+}
+
 /// Something beyond opening that a check can need of a harness.
 ///
 /// ```
@@ -96,12 +126,15 @@ pub enum Rewind {
 pub enum Hook {
     /// [`Harness::rewind`].
     Rewind,
+    /// [`Harness::fault`].
+    Fault,
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rewind => "rewind",
+            Self::Fault => "fault",
         })
     }
 }
@@ -119,6 +152,8 @@ impl fmt::Display for Hook {
 pub enum HookError {
     /// The harness has no such hook: the check is unverified.
     NotProvided,
+    /// There is nothing for the hook to do here, for this reason: nor does the check apply.
+    NotApplicable(String),
     /// The hook failed: so does the check.
     Failed(BoxError),
 }

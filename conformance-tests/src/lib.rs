@@ -45,6 +45,8 @@
 //! - Concurrency: [`Cx::at_once`] starts tasks at one moment, [`Cx::spawn`] runs one beside the check; [`Cx::rng`] is seeded; [`Cx::scale`]
 //!   multiplies the work. A check that is not deterministic says by [`Cx::minimum_ops`] how many operations it needs, counts them by
 //!   [`Cx::count_op`], and is inconclusive, which is a failure, below that.
+//! - Dropped futures: [`sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
+//!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
 //!
 //! # How a mutant is written
@@ -79,8 +81,8 @@
 //! - `Bug` has all methods of the three traits, passed on to `honest`, the memory store beneath, unless they are overridden. Its `subscribe` runs
 //!   the engine over the broken store itself, so that broken reads show in subscriptions.
 //! - How far a bug's own state reaches is said by `each_handle(|| …)`, `each_database(|| …)` (shared by the handles of one namespace) and
-//!   `everywhere(…)` (shared by all namespaces). For more, implement `World`: it can change which namespace opens, how its memory store is made, what opening does,
-//!   and the rewind hook. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
+//!   `everywhere(…)` (shared by all namespaces). For more, implement `World`: it can change which namespace opens, how its memory store is made, what
+//!   opening gives (any store at all), and the hooks. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
 //! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
@@ -99,6 +101,7 @@ mod panics;
 mod report;
 mod runner;
 mod settings;
+mod sweep;
 mod tail;
 mod verdict;
 
@@ -108,11 +111,12 @@ pub use areas::all;
 pub use check::{Check, Kind};
 pub use cx::{Cx, Task};
 pub use handle::{Drained, Handle, same_as_appended, same_events};
-pub use harness::{BoxError, Harness, Hook, HookError, Namespaces, Opened, Rewind};
+pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
 pub use settings::{Selection, Settings};
+pub use sweep::{Dropped, PollLimit, sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
 

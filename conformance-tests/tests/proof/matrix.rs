@@ -37,11 +37,11 @@ pub fn main() -> ExitCode {
     // Tasks of broken stores may never end; they must not keep the proof from ending.
     runtime.shutdown_background();
     outcomes.print();
-    if let Some(dir) = &options.report {
-        if let Err(error) = outcomes.write(dir) {
-            eprintln!("the report cannot be written to {}: {error}", dir.display());
-            return ExitCode::FAILURE;
-        }
+    if let Some(dir) = &options.report
+        && let Err(error) = outcomes.write(dir)
+    {
+        eprintln!("the report cannot be written to {}: {error}", dir.display());
+        return ExitCode::FAILURE;
     }
     if outcomes.proven() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annalist_conformance::{BoxError, Harness, HookError, Namespaces, Opened, Rewind};
+use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 
@@ -24,20 +24,31 @@ pub trait World: Send + Sync + 'static {
         MemoryStore::new()
     }
 
-    /// What a handle does while it opens.
-    async fn opening(&self, honest: &MemoryStore) -> Result<(), BoxError> {
-        let _ = honest;
-        Ok(())
+    /// Opens a handle: the broken store over this honest handle of the namespace.
+    async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
+        let store = Broken::new(honest, self.bug(namespace));
+        Ok(Opened::of(store.clone(), store.clone(), store))
     }
 
     /// Puts the log back; as it should.
-    async fn rewind(&self, honest: &MemoryStore, rewind: Rewind) -> Result<(), HookError> {
+    async fn rewind(&self, namespace: &str, honest: &MemoryStore, rewind: Rewind) -> Result<(), HookError> {
+        let _ = namespace;
         match rewind {
             Rewind::To(position) => {
                 honest.restore_to(position).map_err(|error| HookError::Failed(error.into()))
             }
+            Rewind::AnotherLog => {
+                honest.replace_log();
+                Ok(())
+            }
             _ => Err(HookError::NotProvided),
         }
+    }
+
+    /// There is no way to break between a memory store and its log.
+    async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
+        let _ = (namespace, fault);
+        Err(HookError::NotApplicable("has no connection to lose".to_owned()))
     }
 }
 
@@ -109,13 +120,14 @@ impl Harness for WorldHarness {
     }
 
     async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
-        let honest = self.honest(namespace).another_handle();
-        self.world.opening(&honest).await?;
-        let store = Broken::new(honest, self.world.bug(namespace));
-        Ok(Opened::of(store.clone(), store.clone(), store))
+        self.world.open(namespace, self.honest(namespace).another_handle()).await
     }
 
     async fn rewind(&self, namespace: &str, rewind: Rewind) -> Result<(), HookError> {
-        self.world.rewind(&self.honest(namespace), rewind).await
+        self.world.rewind(namespace, &self.honest(namespace), rewind).await
+    }
+
+    async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
+        self.world.fault(namespace, fault).await
     }
 }
