@@ -45,7 +45,7 @@
 //! - Concurrency: [`Cx::at_once`] starts tasks at one moment, [`Cx::spawn`] runs one beside the check; [`Cx::rng`] is seeded; [`Cx::scale`]
 //!   multiplies the work. A check that is not deterministic says by [`Cx::minimum_ops`] how many operations it needs, counts them by
 //!   [`Cx::count_op`], and is inconclusive, which is a failure, below that.
-//! - Dropped futures: [`sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
+//! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
 //!
@@ -116,7 +116,7 @@ pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, t
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
 pub use settings::{Selection, Settings};
-pub use sweep::{Dropped, PollLimit, sweep};
+pub use sweep::{PollLimit, Sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
 

@@ -1,6 +1,6 @@
 //! Dropping a future at every place at which it can be dropped.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::{Cx, Failure, Verdict};
@@ -47,31 +47,11 @@ impl<F: Future> Future for PollLimit<F> {
     }
 }
 
-/// How one operation of a [`sweep`] came out.
+/// Begins an operation again and again and drops it after 0, 1, 2 … polls, until it has completed twice. Each operation
+/// counts as one of the check's.
 ///
 /// ```
-/// use annalist_conformance::Dropped;
-///
-/// assert_ne!(Dropped::Completed(()), Dropped::After(0));
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a future either completes or is dropped")]
-pub enum Dropped<T> {
-    /// It was dropped after this many polls.
-    After(usize),
-    /// It completed with this output.
-    Completed(T),
-}
-
-/// Begins an operation again and again and drops it after 0, 1, 2 … polls, until it completes twice within the polls that it
-/// is given. After each, `look` sees how it came out. Each operation counts as one of the check's.
-///
-/// # Errors
-///
-/// What `begin` or `look` find, and a violation if the operation never completes.
-///
-/// ```
-/// use annalist_conformance::{Cx, Dropped, Verdict, checks, ensure, events, exact, stream, sweep};
+/// use annalist_conformance::{Cx, Sweep, Verdict, checks, ensure, events, exact, stream};
 ///
 /// checks! {
 ///     area: "res",
@@ -83,45 +63,67 @@ pub enum Dropped<T> {
 /// }
 ///
 /// async fn cancelled_append(cx: Cx) -> Verdict {
-///     cx.minimum_ops(2);
-///     sweep(
-///         &cx,
-///         |n| {
-///             let cx = cx.clone();
-///             async move { cx.append_to(&stream(&format!("Order-{n}")), exact(0), events(3)).await }
-///         },
-///         async |n, dropped| {
-///             let found = cx.read_stream(&stream(&format!("Order-{n}"))).await?;
-///             ensure!(found.is_empty() || found.len() == 3, "{} of 3 events after {dropped:?}", found.len());
-///             ensure!(!matches!(dropped, Dropped::After(0)) || found.is_empty(), "an append that never began wrote events");
-///             Ok(())
-///         },
-///     )
-///     .await
+///     cx.minimum_ops(3);
+///     let mut sweep = Sweep::new(&cx);
+///     while sweep.goes_on()? {
+///         let order = stream(&format!("Order-{}", sweep.polls()));
+///         // `None` says that it was dropped.
+///         let answer = sweep.give(cx.append_to(&order, exact(0), events(3))).await?;
+///         let found = cx.read_stream(&order).await?.len();
+///         ensure!(found == 0 || found == 3, "{found} of 3 events after {} polls", sweep.polls());
+///         ensure!(answer.is_none() || found == 3, "an acknowledged append is not there");
+///     }
+///     Ok(())
 /// }
 /// # let _ = CHECKS;
 /// ```
-pub async fn sweep<F: Future>(
-    cx: &Cx,
-    mut begin: impl FnMut(usize) -> F,
-    mut look: impl AsyncFnMut(usize, Dropped<F::Output>) -> Verdict,
-) -> Verdict {
-    const POLLS_MAX: usize = 10_000;
-    let mut completed = 0;
-    for polls in 0..POLLS_MAX {
-        let limited = pin!(PollLimit::new(polls, begin(polls)));
-        let output = cx.within("an operation that is given few polls", limited).await?;
-        cx.count_op();
-        match output {
-            None => look(polls, Dropped::After(polls)).await?,
-            Some(output) => {
-                completed += 1;
-                look(polls, Dropped::Completed(output)).await?;
-            }
-        }
-        if completed == 2 {
-            return Ok(());
-        }
+#[derive(Debug)]
+pub struct Sweep {
+    cx: Cx,
+    /// What the next operation is given; the present one has one less.
+    polls_next: usize,
+    completed: usize,
+}
+
+impl Sweep {
+    /// A sweep that begins with no poll at all.
+    #[must_use]
+    pub fn new(cx: &Cx) -> Self {
+        Self { cx: cx.clone(), polls_next: 0, completed: 0 }
     }
-    Err(Failure::violation(format!("the operation did not complete within {POLLS_MAX} polls")))
+
+    /// Whether there is one more operation to begin.
+    ///
+    /// # Errors
+    ///
+    /// A violation if operations never complete.
+    pub fn goes_on(&mut self) -> Verdict<bool> {
+        const POLLS_MAX: usize = 10_000;
+        if self.polls_next > POLLS_MAX {
+            return Err(Failure::violation(format!(
+                "the operation did not complete within {POLLS_MAX} polls"
+            )));
+        }
+        self.polls_next += 1;
+        Ok(self.completed < 2)
+    }
+
+    /// How many polls the present operation is given.
+    #[must_use]
+    pub fn polls(&self) -> usize {
+        self.polls_next.saturating_sub(1)
+    }
+
+    /// Gives an operation its polls: what it completes with, or `None` where it was dropped.
+    ///
+    /// # Errors
+    ///
+    /// A violation if patience runs out while it waits to be polled.
+    pub async fn give<F: Future>(&mut self, operation: F) -> Verdict<Option<F::Output>> {
+        let limited = PollLimit::new(self.polls(), operation);
+        let output = self.cx.within("an operation that is given few polls", limited).await?;
+        self.cx.count_op();
+        self.completed += usize::from(output.is_some());
+        Ok(output)
+    }
 }
