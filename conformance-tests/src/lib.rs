@@ -53,7 +53,7 @@
 //!
 //! Every check needs a store that it finds out. `tests/proof/mutants/<area>.rs` lists them:
 //!
-//! ```ignore
+//! ```text
 //! const MUTANTS: &[Mutant] = &[Mutant {
 //!     name: "exact_never_checked",
 //!     guarantee: "A3",
@@ -96,6 +96,7 @@ mod cx;
 pub mod expect;
 mod handle;
 mod harness;
+mod main_program;
 mod make;
 mod panics;
 mod report;
@@ -122,5 +123,7 @@ pub use verdict::{Failure, Verdict};
 
 #[doc(hidden)]
 pub use check::check;
+#[doc(hidden)]
+pub use main_program::main_program;
 #[doc(hidden)]
 pub use verdict::shown;
