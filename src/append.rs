@@ -43,12 +43,15 @@ impl Store {
     /// As [`EventStore::append`](crate::EventStore::append): [`Unavailable`](ErrorKind::Unavailable) if it was certainly not
     /// written within the bounds of `retry`, [`Indeterminate`](ErrorKind::Indeterminate) if it may have been, or may yet be.
     pub async fn append_retrying(&self, append: &Append, retry: Retry) -> Result<Receipt, Error> {
-        let span = trace::append(append);
-        let mut attempts = retry.start();
-        let sent =
-            observe(span.clone(), "append", trace::only_stream(append), self.send(append, &mut attempts))
-                .await;
-        span.record("attempts", attempts.made());
+        self.send(append, &mut retry.start()).await
+    }
+
+    /// As [`append_retrying`](Self::append_retrying), with what is left of the attempts at something larger.
+    pub(crate) async fn send(&self, append: &Append, attempts: &mut Attempts) -> Result<Receipt, Error> {
+        let (span, before) = (trace::append(append), attempts.made() - 1);
+        let sent = self.send_until_settled(append, attempts);
+        let sent = observe(span.clone(), "append", trace::only_stream(append), sent).await;
+        span.record("attempts", attempts.made() - before);
         sent
     }
 
@@ -56,7 +59,7 @@ impl Store {
     ///
     /// Once a sending may have reached the log, it may commit at any later time. From then on only success or a refusal
     /// that can never become untrue settles what happened, and anything else stays in doubt (E1).
-    pub(crate) async fn send(&self, append: &Append, attempts: &mut Attempts) -> Result<Receipt, Error> {
+    async fn send_until_settled(&self, append: &Append, attempts: &mut Attempts) -> Result<Receipt, Error> {
         let mut in_doubt = false;
         loop {
             let error = match self.events.append(append.clone()).await {

@@ -36,6 +36,8 @@ mod retry;
 mod snapshot;
 mod store;
 mod subscribe;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trace;
 mod transact;
 

@@ -122,7 +122,7 @@ impl Store {
         span.record("attempts", attempts.made());
         trace::transacted(&span, &outcome);
         outcome.map_err(|failure| match failure {
-            Failure::Store(error) => error.in_operation("transact").into(),
+            Failure::Store(error) => error.into(),
             Failure::Decision(error) => error,
         })
     }

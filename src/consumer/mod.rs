@@ -51,6 +51,8 @@ pub struct Consumer {
     owner: Owner,
     /// `None` once it has ended.
     subscription: Option<Box<dyn Subscription>>,
+    /// Whether it ended with an error, which was told then.
+    failed: bool,
     place: Place,
     save_every_events: u64,
     save_every: Duration,
@@ -85,10 +87,7 @@ impl Consumer {
                         return Ok(Some(event));
                     }
                 }
-                Step::Signal(Some(Err(error))) => {
-                    self.subscription = None;
-                    return Err(error.in_operation("consume"));
-                }
+                Step::Signal(Some(Err(error))) => return Err(self.fail(error).in_operation("consume")),
             }
         }
     }
@@ -217,11 +216,13 @@ impl Consumer {
                 self.save_due = Instant::now() + self.save_every;
                 Ok(())
             }
-            Err(error) => {
-                self.subscription = None;
-                Err(error)
-            }
+            Err(error) => Err(self.fail(error)),
         }
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        (self.subscription, self.failed) = (None, true);
+        error
     }
 
     fn outage_over(&mut self) -> bool {
@@ -235,11 +236,11 @@ impl Consumer {
         }
         let position = self.place.handled();
         let mut attempts = Retry::default().start();
-        while self.place.saved() < position {
+        while !self.failed && self.place.saved() < position {
             match self.store.save_checkpoint(&self.owner, position).await {
                 Ok(()) => self.place.save(position),
                 Err(error) if transient(&error) && attempts.again(&error).await => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.fail(error)),
             }
         }
         Ok(())

@@ -124,6 +124,7 @@ impl ConsumerOptions {
             save_every: self.save_every,
             outage_max: self.outage_max,
             save_due: Instant::now() + self.save_every,
+            failed: false,
             failing_since: None,
             side: Side::new(position),
             store: self.store,

@@ -3,7 +3,7 @@
 use annalist::Store;
 
 /// An opened, empty store of every backend whose feature is on, with its name.
-pub async fn stores() -> Vec<(&'static str, Store)> {
+pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
     let mut stores = Vec::new();
     #[cfg(feature = "memory")]
     stores.push(("memory", annalist::connect("memory:").await.unwrap()));
