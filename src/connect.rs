@@ -78,34 +78,35 @@ fn feature_off(feature: &str) -> Error {
     ErrorKind::Misconfigured(format!("the feature `{feature}` of the package `annalist` is not on")).into()
 }
 
-#[cfg(feature = "memory")]
 mod memory {
     use super::*;
 
     pub(super) async fn connect(address: Address) -> Result<Store> {
-        setup(address).await?;
-        Ok(Store::new(annalist_memory::MemoryStore::new()))
+        check(address)?;
+        open()
     }
 
     /// Memory needs nothing, but for a URL that means what it says.
     pub(super) async fn setup(address: Address) -> Result<()> {
+        check(address)?;
+        open().map(drop)
+    }
+
+    fn check(address: Address) -> Result<()> {
         if !address.location().is_empty() {
             let shown = format!("{} bytes", address.location().len());
             return Err(Invalid::new("store URL", "of a memory store must have no location", shown).into());
         }
         address.finish()
     }
-}
 
-#[cfg(not(feature = "memory"))]
-mod memory {
-    use super::*;
-
-    pub(super) async fn connect(_: Address) -> Result<Store> {
-        Err(feature_off("memory"))
+    #[cfg(feature = "memory")]
+    fn open() -> Result<Store> {
+        Ok(Store::new(annalist_memory::MemoryStore::new()))
     }
 
-    pub(super) async fn setup(_: Address) -> Result<()> {
+    #[cfg(not(feature = "memory"))]
+    fn open() -> Result<Store> {
         Err(feature_off("memory"))
     }
 }

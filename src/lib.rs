@@ -25,6 +25,9 @@
 //!
 //! Needs a Tokio runtime; one thread is enough.
 //!
+//! # Tracing
+//!
+#![doc = include_str!("trace.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
@@ -75,3 +78,8 @@ pub mod memory {
 /// assert!(name().is_ok());
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The guide's examples run as tests.
+#[cfg(all(doctest, feature = "memory", feature = "testing"))]
+#[doc = include_str!("../docs/everyday.md")]
+struct Everyday;

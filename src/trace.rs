@@ -1,18 +1,6 @@
 //! The spans and events of this crate, all in one place.
 //!
-//! Names and fields are part of the interface: fields may come, none change. Nothing here ever holds a payload (E2).
-//!
-//! | span | fields |
-//! |---|---|
-//! | `annalist.append` | `stream` (where it is one), `streams`, `events`, `checks`, `conditions`, `outcome`, `attempts` |
-//! | `annalist.read` | `stream` (of a stream read), `events`, `outcome` |
-//! | `annalist.transact` | `reads`, `outcome`, `attempts` |
-//! | `annalist.subscribe` | `outcome` |
-//! | `annalist.snapshot` | `operation`, `stream`, `schema`, `outcome` |
-//! | `annalist.checkpoint` | `operation`, `name`, `outcome` |
-//! | `annalist.handle` | `consumer`, `stream`, `event_type`, `version`, `position`, `outcome` |
-//!
-//! `outcome` is `ok`, `already_committed`, `nothing_to_do`, the name of an error's kind, or `failed` for a handler's error.
+//! `trace.md` documents them, and a test holds both together. Nothing here ever holds a payload (E2).
 
 use std::future::Future;
 

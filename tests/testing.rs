@@ -1,7 +1,5 @@
 //! What applications test with must itself be right.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-
 use std::time::{Duration, SystemTime};
 
 use annalist::testing::{Fault, MemoryFixture, Operation};
