@@ -7,10 +7,10 @@ mod bench;
 mod close;
 mod deadlines;
 mod drops;
-
+mod log;
 mod mates;
-
+mod random;
 mod resend;
-
+mod traces;
 mod twins;
 mod writer_faults;
