@@ -46,6 +46,24 @@ async fn callers_that_come_at_once_go_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_that_were_just_answered_come_back_before_the_next_batch_is_taken() {
+    let mut bench = Bench::apart();
+    let commits = Arc::clone(&bench.commits);
+    let returns = tokio::spawn(async move {
+        commits.append(write("A")).await?;
+        commits.append(write("A, again")).await
+    });
+    let call = bench.call().await;
+    let waits = bench.start(&write("B")).await;
+    call.commit();
+    let call = bench.call().await;
+    assert_eq!(call.streams(), ["B", "A, again"]);
+    call.commit();
+    answer(waits).await.expect("committed");
+    answer(returns).await.expect("committed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_caller_gets_its_own_answer() {
     let mut bench = Bench::apart();
     let busy = bench.busy().await;
