@@ -35,6 +35,9 @@ pub enum Consistency {
     #[default]
     Linearizable,
     /// What this process has; it can be behind. Only with [`Capability::LocalReads`](crate::Capability::LocalReads).
+    ///
+    /// Such a read is first brought up to every position that it names, its bounds and its cursor's head: reading after the
+    /// position of a receipt sees that append. Only a linearizable look may answer `WrongHistory`.
     Local,
 }
 
