@@ -80,6 +80,7 @@ fn scaled(volume: Volume, percent: u64) -> Volume {
     Volume {
         singles: part(volume.singles),
         batched: part(volume.batched),
+        slice: volume.slice,
         racing: part(volume.racing),
         stream_reads: part(volume.stream_reads),
     }

@@ -66,6 +66,9 @@ pub(crate) struct Volume {
     pub(crate) singles: u64,
     /// Events appended in batches.
     pub(crate) batched: u64,
+    /// Events whose appends are made beforehand at a time: few enough to be still at hand when they are sent, as they are
+    /// where an application has just made them.
+    pub(crate) slice: u64,
     /// Appends that race for one stream.
     pub(crate) racing: u64,
     /// Events of which a stream read gives all; the stream is read again until they are reached.

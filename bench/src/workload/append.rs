@@ -1,6 +1,7 @@
 //! W1 and W2: tasks that append without getting in one another's way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -13,7 +14,16 @@ pub(super) enum Streams {
     OnePerAppend,
 }
 
-/// The appends are made before the clock starts, on both sides; sending and dropping them is timed.
+impl Streams {
+    fn name(self, task: u64, n: u64) -> String {
+        match self {
+            Self::OnePerTask => format!("Bench-{task}"),
+            Self::OnePerAppend => format!("Bench-{task}-{n}"),
+        }
+    }
+}
+
+/// Slice by slice, appends are made and then sent. Only sending (and dropping them) is timed, on both sides.
 pub(super) async fn run<S: Subject>(
     case: &Case,
     volume: Volume,
@@ -22,35 +32,38 @@ pub(super) async fn run<S: Subject>(
     subject: &Arc<S>,
 ) -> Result<Vec<Reading>> {
     let events = if case.batch == 1 { volume.singles } else { volume.batched };
-    let appends_per_task = (events / case.tasks / case.batch).max(1);
-    let mut prepared = Vec::new();
-    for task in 0..case.tasks {
-        let mut appends = Vec::new();
-        for n in 0..appends_per_task {
-            let stream = match streams {
-                Streams::OnePerTask => format!("Bench-{task}"),
-                Streams::OnePerAppend => format!("Bench-{task}-{n}"),
-            };
-            let expected = if expected { Expected::Version(n * case.batch) } else { Expected::Any };
-            appends.push(subject.prepare(&stream, expected, n * case.batch, case.batch)?);
+    let per_task = |events: u64| (events / case.tasks / case.batch).max(1);
+    let (appends, slice) = (per_task(events), per_task(volume.slice));
+    let prepare = |task: u64, n: u64| {
+        let expected = if expected { Expected::Version(n * case.batch) } else { Expected::Any };
+        subject.prepare(&streams.name(task, n), expected, n * case.batch, case.batch)
+    };
+    let (mut sum, mut took) = (0, Duration::ZERO);
+    for first in (0..appends).step_by(usize::try_from(slice)?) {
+        let mut prepared = Vec::new();
+        for task in 0..case.tasks {
+            let slice = first..appends.min(first + slice);
+            prepared.push(slice.map(|n| prepare(task, n)).collect::<Result<Vec<_>>>()?);
         }
-        prepared.push(appends);
+        let (sent, time) = timed(send_all(prepared, subject)).await?;
+        sum += sent * case.batch;
+        took += time;
     }
-    let (events, took) = timed(send_all(case.batch, prepared, subject)).await?;
-    Ok(vec![rate(events, took)])
+    Ok(vec![rate(sum, took)])
 }
 
-async fn send_all<S: Subject>(batch: u64, prepared: Vec<Vec<S::Append>>, subject: &Arc<S>) -> Result<u64> {
+/// One task for each list of appends; gives how many were sent in all.
+async fn send_all<S: Subject>(prepared: Vec<Vec<S::Append>>, subject: &Arc<S>) -> Result<u64> {
     let mut tasks = JoinSet::new();
     for appends in prepared {
         let subject = Arc::clone(subject);
         tasks.spawn(async move {
-            let mut events = 0;
+            let mut sent = 0;
             for append in appends {
                 written(subject.append(append).await?)?;
-                events += batch;
+                sent += 1;
             }
-            Ok(events)
+            Ok(sent)
         });
     }
     sum(tasks).await
