@@ -7,6 +7,7 @@
 
 mod bug;
 mod edit;
+mod look;
 mod matrix;
 mod mutants;
 mod oddballs;
