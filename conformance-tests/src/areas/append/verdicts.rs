@@ -129,7 +129,7 @@ async fn reused_before_conflict(cx: Cx) -> Verdict {
     let (order, made) = (stream("Order-1"), events(2));
     cx.append_to(&order, exact(0), made.clone()).await?;
     let before = cx.read_log().await?;
-    let mixed = || [made[1].clone()].into_iter().chain(events(1));
+    let mixed = || events(1).into_iter().chain([made[1].clone()]);
     let refused = [
         Append::to(&order, exact(7), mixed()),
         Append::to(&order, ExpectedVersion::NoStream, mixed()),

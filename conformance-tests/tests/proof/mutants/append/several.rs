@@ -28,7 +28,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "written_in_lock_order",
         guarantee: "A2",
         twin: "streams sorted to avoid deadlocks and written in that order",
-        expected: &["append.multi_order_in_log"],
+        expected: &["append.multi_order_in_log", "batch.many_streams"],
         make: || each_handle(|| WrittenInLockOrder),
     },
     Mutant {
