@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use annalist_core::{
-    Capabilities, Error, EventId, EventStore, Metadata, NewEvent, Page, Read, RecordedEvent, Tag,
-    Version, backend,
+    Capabilities, Error, EventId, EventStore, Metadata, NewEvent, Page, Read, RecordedEvent, Tag, Version,
+    backend,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
