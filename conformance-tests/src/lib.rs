@@ -45,6 +45,8 @@
 //! - Concurrency: [`Cx::at_once`] starts tasks at one moment, [`Cx::spawn`] runs one beside the check; [`Cx::rng`] is seeded; [`Cx::scale`]
 //!   multiplies the work. A check that is not deterministic says by [`Cx::minimum_ops`] how many operations it needs, counts them by
 //!   [`Cx::count_op`], and is inconclusive, which is a failure, below that.
+//! - Linearizability: [`history::Recorder`] gives [`Session`](history::Session)s that note appends (of any shape) and reads; [`judge`](history::Recorder::judge)
+//!   holds all answers against the log. [`Model`] says what one caller must be answered.
 //! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
@@ -53,7 +55,7 @@
 //!
 //! Every check needs a store that it finds out. `tests/proof/mutants/<area>.rs` lists them:
 //!
-//! ```ignore
+//! ```text
 //! const MUTANTS: &[Mutant] = &[Mutant {
 //!     name: "exact_never_checked",
 //!     guarantee: "A3",
@@ -96,7 +98,10 @@ mod cx;
 pub mod expect;
 mod handle;
 mod harness;
+pub mod history;
+mod main_program;
 mod make;
+mod model;
 mod panics;
 mod report;
 mod runner;
@@ -113,6 +118,7 @@ pub use cx::{Cx, Task};
 pub use handle::{Drained, Handle, same_as_appended, same_events};
 pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};
+pub use model::Model;
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
 pub use settings::{Selection, Settings};
@@ -122,5 +128,7 @@ pub use verdict::{Failure, Verdict};
 
 #[doc(hidden)]
 pub use check::check;
+#[doc(hidden)]
+pub use main_program::main_program;
 #[doc(hidden)]
 pub use verdict::shown;
