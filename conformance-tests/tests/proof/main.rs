@@ -7,6 +7,7 @@
 
 mod bug;
 mod edit;
+mod edit_read;
 mod matrix;
 mod mutants;
 mod oddballs;
