@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use annalist_core::{
-    Error, ErrorKind, EventStore, NewEvent, Page, Query, QueryItem, Read, RecordedEvent, Source, StreamId,
-    Version,
+    Error, ErrorKind, EventStore, Page, Query, QueryItem, Read, RecordedEvent, Source, StreamId, Version,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
