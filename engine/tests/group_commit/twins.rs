@@ -235,3 +235,18 @@ async fn twins_share_what_is_not_known() {
     assert!(is_indeterminate(&refusal(late).await));
     bench.quiet().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_twin_of_one_that_may_have_landed_is_told_so() {
+    let mut bench = Bench::apart();
+    let append = write("S");
+    let first = bench.start(&append).await;
+    bench.call().await.lose_reply();
+    let call = bench.call().await;
+    let late = bench.start(&append).await;
+    call.refuse(&conflict(ExpectedVersion::Exists, 0));
+    assert!(is_indeterminate(&refusal(first).await));
+    // Were it sent anew, it could be told of a conflict, and the first attempt land after that.
+    assert!(is_indeterminate(&refusal(late).await));
+    bench.quiet().await;
+}
