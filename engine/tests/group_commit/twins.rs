@@ -169,6 +169,26 @@ async fn the_same_events_under_another_expectation_are_no_twin_but_touch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_twin_finds_its_own_when_another_with_its_ids_was_answered() {
+    let mut bench = Bench::apart();
+    let append = write("S");
+    let other = Append::to(&stream("S"), ExpectedVersion::NoStream, append.writes()[0].events.clone());
+    let first = bench.start(&append).await;
+    let call = bench.call().await;
+    let second = bench.start(&other).await;
+    call.commit();
+    answer(first).await.expect("committed");
+    let call = bench.call().await;
+    let twin = bench.start(&other).await;
+    call.commit();
+    assert_eq!(
+        answer(second).await.expect("committed").written(),
+        answer(twin).await.expect("committed").written()
+    );
+    bench.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_twin_does_not_overtake_one_with_its_ids_that_came_between() {
     let mut bench = Bench::in_order();
     let append = write("S");
