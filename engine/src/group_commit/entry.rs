@@ -81,7 +81,6 @@ impl Entry {
     pub(super) fn depart(&mut self) {
         self.place = Place::Batch;
         self.attempts += 1;
-        self.not_before = None;
         self.waiters.iter_mut().for_each(|waiter| waiter.late = false);
     }
 
