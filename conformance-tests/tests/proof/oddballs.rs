@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::bug::Bug;
 use crate::edit::edit_signals;
-use crate::odd::{Odd, Shape};
+use crate::odd::{Odd, Shape, shaped};
 use crate::world::{World, each_database, each_handle};
 
 /// An odd but honest store.
@@ -40,32 +40,32 @@ const ODDBALLS: &[Oddball] = &[
     Oddball {
         name: "gaps_in_positions",
         what: "between two neighbours there are positions that hold no event, of changing number",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n * 7 + n % 3, 0), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n * 7 + n % 3, 0), ..Shape::PLAIN })),
     },
     Oddball {
         name: "positions_start_far_up",
         what: "the first position is 10^12",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n + 999_999_999_999, 0), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n + 999_999_999_999, 0), ..Shape::PLAIN })),
     },
     Oddball {
         name: "positions_of_two_numbers",
         what: "a batch number and a place in the batch, as where the log is a list of batches",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n / 4, (n % 4) as u32), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n / 4, (n % 4) as u32), ..Shape::PLAIN })),
     },
     Oddball {
         name: "head_above_the_newest_event",
         what: "the head is a position that holds no event, as after a marker or a rolled-back append",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n * 2, 0), head_above: 5, ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n * 2, 0), head_above: 5, ..Shape::PLAIN })),
     },
     Oddball {
         name: "one_event_a_page",
         what: "every page has at most one event, whatever was asked for",
-        make: || each_database(|| Odd::new(Shape { page_events_max: 1, ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { page_events_max: 1, ..Shape::PLAIN })),
     },
     Oddball {
         name: "looks_at_three_events",
         what: "a page of the log looks at three events, so that many pages of a query are empty and lead on",
-        make: || each_database(|| Odd::new(Shape { looked_at_max: 3, ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { looked_at_max: 3, ..Shape::PLAIN })),
     },
     Oddball {
         name: "yields",
@@ -105,7 +105,7 @@ const ODDBALLS: &[Oddball] = &[
     Oddball {
         name: "local_reads",
         what: "local reads are offered, and they are a little behind",
-        make: || each_database(Odd::with_local_reads),
+        make: || shaped(Odd::with_local_reads),
     },
     Oddball {
         name: "tells_progress_always",
