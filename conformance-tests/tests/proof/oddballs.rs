@@ -1,5 +1,8 @@
 //! Honest stores that are odd in what the contract leaves open. Every check must pass on them, or it demands too much.
 
+mod pace;
+mod positions;
+
 use std::sync::Arc;
 
 use crate::bug::Bug;
@@ -21,7 +24,7 @@ pub fn all() -> Vec<Oddball> {
         what: "nothing: the memory store beneath all mutants, without a bug",
         make: || each_handle(|| Plain),
     }];
-    ODDBALLS.to_vec()
+    [ODDBALLS, positions::ODDBALLS, pace::ODDBALLS].concat()
 }
 
 struct Plain;
