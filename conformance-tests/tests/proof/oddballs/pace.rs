@@ -56,6 +56,12 @@ async fn linger() {
 struct OneAtATime(Mutex<()>);
 
 impl Paced {
+    async fn after_append(&self) {
+        if self.0 == Pace::Receipts {
+            linger().await;
+        }
+    }
+
     async fn around<T: Send>(&self, operation: impl Future<Output = T> + Send) -> T {
         let all = self.0 == Pace::All;
         if all {
@@ -70,21 +76,22 @@ impl Paced {
 }
 
 impl OneAtATime {
+    async fn after_append(&self) {}
+
     async fn around<T: Send>(&self, operation: impl Future<Output = T> + Send) -> T {
         let _turn = self.0.lock().await;
         operation.await
     }
 }
 
-/// Every operation, but for waiting, goes through the function `around` of the store. `$after` is what follows an append.
+/// Every operation, but for waiting, goes through the function `around` of the store, and every append is followed by `after_append`.
 macro_rules! around_everything {
-    ($store:ty, |$this:ident| $after:expr) => {
+    ($store:ty) => {
         #[async_trait]
         impl Bug for $store {
             async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
                 let receipt = self.around(honest.append(append)).await;
-                let $this = self;
-                $after;
+                self.after_append().await;
                 receipt
             }
 
@@ -157,7 +164,5 @@ macro_rules! around_everything {
     };
 }
 
-around_everything!(Paced, |store| if store.0 == Pace::Receipts {
-    linger().await;
-});
-around_everything!(OneAtATime, |_store| ());
+around_everything!(Paced);
+around_everything!(OneAtATime);

@@ -73,6 +73,18 @@ const TWO_NUMBERS: Numbering = Numbering {
 };
 
 fn renumbered(numbering: Numbering) -> Arc<dyn World> {
+    let Numbering { place, count } = numbering;
+    let beside_place = |n| {
+        let (major, minor) = place(n);
+        minor.checked_sub(1).map_or_else(|| (major - 1, u32::MAX), |minor| (major, minor))
+    };
+    for n in 1..5_000 {
+        assert_eq!(
+            (count(place(n)), count(beside_place(n))),
+            (n, n - 1),
+            "how many events stand up to the {n}th"
+        );
+    }
     Arc::new(Renumbering { numbering, databases: Namespaces::default() })
 }
 
