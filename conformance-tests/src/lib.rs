@@ -87,6 +87,7 @@
 //!   opening gives (any store at all), and the hooks. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
 //! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
+//! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
 //! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it, `--full` runs every check on the mutant, `--runs 200`

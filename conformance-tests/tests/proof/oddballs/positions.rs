@@ -7,16 +7,16 @@ use std::sync::Arc;
 use annalist_conformance::{HookError, Namespaces, Rewind};
 use annalist_core::{
     Append, Checkpoint, CheckpointName, CheckpointStore, Claim, Conflict, Consistency, Direction, Error,
-    ErrorKind, EventStore, LogId, Owner, Page, Position, Query, Read, Receipt, Source, Version, backend,
+    ErrorKind, EventStore, Owner, Page, Position, Query, Read, Receipt, Source, Version, backend,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::Oddball;
+use super::numbering::{FROM_A_TRILLION, GAPS, Numbering, TWO_NUMBERS};
 use crate::bug::Bug;
 use crate::edit::{edit_receipt, keep, with_position};
-use crate::look::head_of;
 use crate::world::World;
 
 pub const ODDBALLS: &[Oddball] = &[
@@ -36,41 +36,6 @@ pub const ODDBALLS: &[Oddball] = &[
         make: || renumbered(TWO_NUMBERS),
     },
 ];
-
-/// Where the n-th event of a log stands, and how many events stand at or below a place. Both rise with their argument.
-#[derive(Clone, Copy)]
-struct Numbering {
-    place: fn(u64) -> (u64, u32),
-    count: fn((u64, u32)) -> u64,
-}
-
-const GAP: u64 = 1_000;
-
-const GAPS: Numbering = Numbering {
-    place: |n| (n.saturating_mul(GAP).saturating_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % GAP), 0),
-    count: |(major, _)| {
-        let n = major / GAP;
-        if (GAPS.place)(n).0 <= major { n } else { n.saturating_sub(1) }
-    },
-};
-
-const TRILLION: u64 = 1_000_000_000_000;
-
-const FROM_A_TRILLION: Numbering = Numbering {
-    place: |n| (n.saturating_add(TRILLION), 0),
-    count: |(major, _)| major.saturating_sub(TRILLION),
-};
-
-const EACH: u64 = 5;
-const STRIDE: u32 = 0x3000_0000;
-
-const TWO_NUMBERS: Numbering = Numbering {
-    place: |n| (n / EACH, (n % EACH) as u32 * STRIDE + 7),
-    count: |(major, minor)| {
-        let of_this = (0..EACH as u32).filter(|n| n * STRIDE + 7 <= minor).count() as u64;
-        major.saturating_mul(EACH).saturating_add(of_this).saturating_sub(1)
-    },
-};
 
 fn renumbered(numbering: Numbering) -> Arc<dyn World> {
     let Numbering { place, count } = numbering;
@@ -116,72 +81,7 @@ impl World for Renumbering {
     }
 }
 
-/// A place of the log that this position is one of.
-fn beside(position: Position, (major, minor): (u64, u32)) -> Position {
-    let tag = &position.to_string()[..8];
-    let log: LogId = format!("00000000-0000-0000-0000-0000{tag}").parse().expect("a UUID with the log's tag");
-    backend::position(log, major, minor)
-}
-
-fn same_log(a: Position, b: Position) -> bool {
-    a.to_string()[..8] == b.to_string()[..8]
-}
-
 impl Numbering {
-    /// The position that callers see for one of the store beneath.
-    fn outer(&self, inner: Position) -> Position {
-        if inner == Position::START {
-            return inner;
-        }
-        beside(inner, (self.place)(backend::numbers(inner).0))
-    }
-
-    /// The position beneath at or before one that a caller names. One that is not of this log or past its head becomes one
-    /// that the store beneath refuses.
-    async fn inner(&self, honest: &MemoryStore, outer: Position) -> Result<Position, Error> {
-        if outer == Position::START {
-            return Ok(outer);
-        }
-        let head = head_of(honest).await?;
-        if head == Position::START || !same_log(head, outer) {
-            return Ok(outer);
-        }
-        if outer > self.outer(head) {
-            return Ok(beside(head, (u64::MAX, u32::MAX)));
-        }
-        Ok(self.floor(outer))
-    }
-
-    /// The position beneath at or before one of this log.
-    fn floor(&self, outer: Position) -> Position {
-        match (self.count)(backend::numbers(outer)) {
-            0 => Position::START,
-            n => beside(outer, (n, 0)),
-        }
-    }
-
-    /// The highest position beneath that a bound allows; `None` where it allows all.
-    async fn inner_bound(
-        &self,
-        honest: &MemoryStore,
-        bound: Bound<Position>,
-    ) -> Result<Option<Position>, Error> {
-        Ok(match bound {
-            Bound::Unbounded => None,
-            Bound::Included(position) => Some(self.inner(honest, position).await?),
-            Bound::Excluded(position) => {
-                // Only a cursor excludes, and what it excludes was looked at.
-                let at = self.inner(honest, position).await?;
-                match backend::numbers(at).0 {
-                    0 | 1 => Some(Position::START),
-                    // Past the head, which the store beneath is to refuse.
-                    u64::MAX => Some(at),
-                    n => Some(beside(at, (n - 1, 0))),
-                }
-            }
-        })
-    }
-
     fn page(&self, mut page: Page, read: &Read, looked: backend::Looked) -> Page {
         for event in &mut page.events {
             *event = with_position(event, self.outer(event.position()));
