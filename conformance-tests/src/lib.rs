@@ -45,6 +45,8 @@
 //! - Concurrency: [`Cx::at_once`] starts tasks at one moment, [`Cx::spawn`] runs one beside the check; [`Cx::rng`] is seeded; [`Cx::scale`]
 //!   multiplies the work. A check that is not deterministic says by [`Cx::minimum_ops`] how many operations it needs, counts them by
 //!   [`Cx::count_op`], and is inconclusive, which is a failure, below that.
+//! - Linearizability: [`history::Recorder`] gives [`Session`](history::Session)s that note appends (of any shape) and reads; [`judge`](history::Recorder::judge)
+//!   holds all answers against the log. [`Model`] says what one caller must be answered.
 //! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
@@ -53,7 +55,7 @@
 //!
 //! Every check needs a store that it finds out. `tests/proof/mutants/<area>.rs` lists them:
 //!
-//! ```ignore
+//! ```text
 //! const MUTANTS: &[Mutant] = &[Mutant {
 //!     name: "exact_never_checked",
 //!     guarantee: "A3",
@@ -83,11 +85,14 @@
 //! - How far a bug's own state reaches is said by `each_handle(|| …)`, `each_database(|| …)` (shared by the handles of one namespace) and
 //!   `everywhere(…)` (shared by all namespaces). For more, implement `World`: it can change which namespace opens, how its memory store is made, what
 //!   opening gives (any store at all), and the hooks. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
-//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `edit_signals`; the
+//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `at` (a
+//!   position by its numbers), `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
+//! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
-//! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it, `--full` runs every check on the mutant, `--runs 200`
+//! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what
+//! each check observed (is it the right reason?), `--full` runs every check on the mutant, `--runs 200`
 //! measures how often the checks that tell by chance find their mutants, `--oddball plain --check NAME` runs a check on the honest memory store.
 
 mod areas;
@@ -96,7 +101,10 @@ mod cx;
 pub mod expect;
 mod handle;
 mod harness;
+pub mod history;
+mod main_program;
 mod make;
+mod model;
 mod panics;
 mod report;
 mod runner;
@@ -113,6 +121,7 @@ pub use cx::{Cx, Task};
 pub use handle::{Drained, Handle, same_as_appended, same_events};
 pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};
+pub use model::Model;
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
 pub use settings::{Selection, Settings};
@@ -122,5 +131,7 @@ pub use verdict::{Failure, Verdict};
 
 #[doc(hidden)]
 pub use check::check;
+#[doc(hidden)]
+pub use main_program::main_program;
 #[doc(hidden)]
 pub use verdict::shown;

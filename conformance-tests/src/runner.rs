@@ -41,12 +41,7 @@ pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
     };
     let parallelism = selection.parallelism.max(1);
     let results = futures::stream::iter(selection.checks()).map(one).buffered(parallelism).collect().await;
-    Report {
-        backend: harness.name().to_owned(),
-        server: harness.server(),
-        seed: settings.seed,
-        checks: results,
-    }
+    Report::new(harness.name(), &harness.server(), settings.seed, results)
 }
 
 fn lost(check: Check, why: &str) -> CheckResult {

@@ -3,13 +3,12 @@
 //! `cargo test -p annalist-conformance --test proof -- [--mutant NAME] [--oddball NAME] [--check NAME] [--full] [--runs N]
 //! [--report DIR]`
 
-#![expect(unreachable_pub, reason = "the modules of a test program are seen by nobody else")]
-
 mod bug;
 mod edit;
 mod edit_read;
 mod matrix;
 mod mutants;
+mod odd;
 mod oddballs;
 mod options;
 mod output;

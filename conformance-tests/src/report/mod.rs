@@ -1,6 +1,10 @@
 //! What a run found.
 
+mod files;
+
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -84,6 +88,10 @@ pub struct CheckResult {
     pub ops: u64,
     /// What was observed, where it failed.
     pub violations: Vec<String>,
+    /// The sentence of the contract.
+    pub summary: &'static str,
+    /// What kind of store fails it.
+    pub likely_cause: &'static str,
 }
 
 impl CheckResult {
@@ -97,8 +105,8 @@ impl CheckResult {
             Err(Failure::NotApplicable(reason)) => (Outcome::NotApplicable, reason, Vec::new()),
             Err(Failure::Inconclusive(reason)) => (Outcome::Inconclusive, reason, Vec::new()),
         };
-        let Check { name, guarantee, area, level, kind, .. } = check;
-        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let Check { name, guarantee, area, level, kind, summary, likely_cause, .. } = check;
+        let (millis, kind) = (u64::try_from(took.as_millis()).unwrap_or(u64::MAX), kind.to_string());
         Self {
             name,
             guarantee,
@@ -107,10 +115,42 @@ impl CheckResult {
             outcome,
             reason,
             millis,
-            kind: kind.to_string(),
+            kind,
             ops,
             violations,
+            summary,
+            likely_cause,
         }
+    }
+
+    /// What the author of a backend needs to know of a failure: the property, what was observed, what it may come from,
+    /// and how to see it again.
+    pub(crate) fn told(&self, rerun: &Rerun) -> String {
+        /// More of them rarely tell more.
+        const OBSERVED_MAX: usize = 12;
+        let Self { name, guarantee, summary, likely_cause, .. } = self;
+        let mut text = format!("{name} ({guarantee}): {summary}\n");
+        let all =
+            if self.violations.is_empty() { std::slice::from_ref(&self.reason) } else { &self.violations };
+        all.iter().take(OBSERVED_MAX).for_each(|observed| text += &format!("  observed: {observed}\n"));
+        if all.len() > OBSERVED_MAX {
+            text += &format!("  … and {} more\n", all.len() - OBSERVED_MAX);
+        }
+        text + &format!("  likely cause: {likely_cause}\n  run it again: {}", rerun.command(name))
+    }
+}
+
+/// What it takes to run a check again as it ran: the seed, and the package whose test target it was, where it was one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rerun {
+    pub(crate) seed: u64,
+    pub(crate) package: Option<&'static str>,
+}
+
+impl Rerun {
+    fn command(self, name: &str) -> String {
+        let package = self.package.map_or(String::new(), |package| format!("-p {package} "));
+        format!("ANNALIST_SUITE_SEED={} cargo test {package}--test conformance -- --exact {name}", self.seed)
     }
 }
 
@@ -135,13 +175,49 @@ pub struct Report {
     pub seed: u64,
     /// Each check, in the order of the registry.
     pub checks: Vec<CheckResult>,
+    /// The package whose test target runs the suite, where it is one.
+    #[serde(skip)]
+    pub(crate) package: Option<&'static str>,
 }
 
 impl Report {
+    pub(crate) fn new(backend: &str, server: &str, seed: u64, checks: Vec<CheckResult>) -> Self {
+        Self { backend: backend.to_owned(), server: server.to_owned(), seed, checks, package: None }
+    }
+
+    /// Writes `report.json`, `junit.xml` and `report.md` into a folder, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// What the file system refuses.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        files::write(self, dir)
+    }
+
+    /// The checks by which the run fails.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckResult> {
+        self.checks.iter().filter(|check| check.outcome.is_failure())
+    }
+
+    pub(crate) fn rerun(&self) -> Rerun {
+        Rerun { seed: self.seed, package: self.package }
+    }
+
+    /// The counts in a line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let (passed, failed) = (self.count(Outcome::Pass), self.failures().count());
+        let (absent, unverified) = (self.count(Outcome::NotApplicable), self.count(Outcome::Unverified));
+        format!(
+            "{}: {passed} passed, {failed} failed, {absent} not applicable, {unverified} unverified",
+            self.backend
+        )
+    }
+
     /// Whether something ran, and nothing failed.
     #[must_use]
     pub fn passed(&self) -> bool {
-        !self.checks.is_empty() && !self.checks.iter().any(|check| check.outcome.is_failure())
+        !self.checks.is_empty() && self.failures().next().is_none()
     }
 
     /// How many checks came out so.
@@ -151,26 +227,18 @@ impl Report {
     }
 }
 
+/// A table of all checks, what is to be known of each failure, and the counts.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for check in &self.checks {
-            write!(
-                f,
-                "{:<15} {:<44} {:<4} {:>6} ms",
-                check.outcome.name(),
-                check.name,
-                check.guarantee,
-                check.millis
-            )?;
-            writeln!(f, "{}{}", if check.reason.is_empty() { "" } else { "  " }, check.reason)?;
+            let CheckResult { name, guarantee, millis, .. } = check;
+            write!(f, "{:<15} {name:<44} {guarantee:<4} {millis:>6} ms", check.outcome.name())?;
+            match check.outcome {
+                Outcome::NotApplicable | Outcome::Unverified => writeln!(f, "  {}", check.reason)?,
+                _ => writeln!(f)?,
+            }
         }
-        let passed = self.count(Outcome::Pass);
-        let failed = self.checks.iter().filter(|check| check.outcome.is_failure()).count();
-        let (absent, unverified) = (self.count(Outcome::NotApplicable), self.count(Outcome::Unverified));
-        write!(
-            f,
-            "{}: {passed} passed, {failed} failed, {absent} not applicable, {unverified} unverified",
-            self.backend
-        )
+        self.failures().try_for_each(|check| writeln!(f, "\n{}", check.told(&self.rerun())))?;
+        write!(f, "{}", self.summary())
     }
 }
