@@ -33,6 +33,7 @@ const LIMITS: Limits = Limits {
     checks_per_append: 256,
     conditions_per_append: 16,
     items_per_query: 64,
+    names_per_item: 256,
     bytes_per_event: 1024 * 1024,
     bytes_per_snapshot: 16 * 1024 * 1024,
 };

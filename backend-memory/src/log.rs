@@ -143,13 +143,9 @@ impl Log {
     pub(crate) fn read_log(&self, read: &Read, query: &Query) -> Result<Page, Error> {
         let head = self.head_of(read)?;
         let (after, upper) = read.positions();
-        backend::check_position(after, self.id, head)?;
         let high = match upper {
             Bound::Unbounded => self.count_up_to(head),
-            Bound::Included(position) => {
-                backend::check_position(position, self.id, head)?;
-                self.count_up_to(position)
-            }
+            Bound::Included(position) => self.count_up_to(position),
             Bound::Excluded(position) => self.count_up_to(position).saturating_sub(1),
         };
         let range = self.count_up_to(after).min(high)..high;
@@ -193,10 +189,8 @@ impl Log {
 
     /// The head that the read is about: the one its first page fixed, or the present one.
     fn head_of(&self, read: &Read) -> Result<Position, Error> {
-        let head = self.head();
-        let Some(fixed) = read.fixed_head() else { return Ok(head) };
-        backend::check_position(fixed, self.id, head)?;
-        Ok(fixed)
+        backend::check_read(read, self.id, self.head())?;
+        Ok(read.fixed_head().unwrap_or(self.head()))
     }
 }
 

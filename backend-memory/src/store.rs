@@ -93,6 +93,12 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// Drops the whole log and begins an empty one with another id, as making a topic or table anew does. Snapshots and
+    /// checkpoints stay: for tests of what an application does then.
+    pub fn replace_log(&self) {
+        *self.write() = Log::new(annalist_core::LogId::new());
+    }
+
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(ErrorKind::Closed.into()) } else { Ok(()) }
     }

@@ -2,6 +2,7 @@
 //!
 //! Applications have no use for this module. It is public because backends live in packages of their own, ours and others'.
 
+use std::ops::Bound;
 use std::time::SystemTime;
 
 use crate::read::{Cursor, Place};
@@ -11,6 +12,8 @@ use crate::{
 };
 
 /// The position of a log with these two numbers; a backend that needs one number leaves `minor` at 0.
+///
+/// No event may stand at `(0, 0)`: these are the numbers of [`Position::START`], after which every event stands.
 ///
 /// ```
 /// use annalist_core::{LogId, Position, backend};
@@ -22,6 +25,7 @@ use crate::{
 /// ```
 #[must_use]
 pub const fn position(log: LogId, major: u64, minor: u32) -> Position {
+    debug_assert!(major > 0 || minor > 0, "(0, 0) is before every event");
     Position::from_parts(log.tag(), major, minor)
 }
 
@@ -77,6 +81,31 @@ pub fn check_position(position: Position, log: LogId, head: Position) -> Result<
         return Err(ErrorKind::WrongHistory(message).into());
     }
     Ok(())
+}
+
+/// Refuses a read that names a position of another log or past the head: in its bounds, or as the head that its first page
+/// fixed (G5).
+///
+/// # Errors
+///
+/// [`ErrorKind::WrongHistory`].
+///
+/// ```
+/// use annalist_core::{LogId, Query, Read, backend};
+///
+/// let (log, other) = (LogId::new(), LogId::new());
+/// let head = backend::position(log, 5, 0);
+/// assert!(backend::check_read(&Read::log(Query::all()).after(head), log, head).is_ok());
+/// assert!(backend::check_read(&Read::log(Query::all()).after(backend::position(other, 1, 0)), log, head).is_err());
+/// ```
+pub fn check_read(read: &Read, log: LogId, head: Position) -> Result<(), Error> {
+    let (after, upper) = read.positions();
+    let upper = match upper {
+        Bound::Included(position) | Bound::Excluded(position) => Some(position),
+        Bound::Unbounded => None,
+    };
+    let named = [Some(after), upper, read.fixed_head()];
+    named.into_iter().flatten().try_for_each(|position| check_position(position, log, head))
 }
 
 /// An event as the log holds it.

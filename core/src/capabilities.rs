@@ -83,6 +83,8 @@ pub struct Limits {
     pub conditions_per_append: usize,
     /// Items of one query, wherever it is used.
     pub items_per_query: usize,
+    /// Streams, prefixes, categories, types and tags that one item of a query names, together.
+    pub names_per_item: usize,
     /// Bytes of one event.
     pub bytes_per_event: usize,
     /// Bytes of one snapshot, as [`Snapshot::size`](crate::Snapshot::size) counts.
@@ -98,13 +100,14 @@ impl Limits {
         checks_per_append: 16,
         conditions_per_append: 4,
         items_per_query: 16,
+        names_per_item: 64,
         bytes_per_event: 256 * 1024,
         bytes_per_snapshot: 256 * 1024,
     };
 
     /// Each limit with its name, in declaration order: for tables and for comparing two declarations.
     #[must_use]
-    pub fn each(&self) -> [(&'static str, usize); 8] {
+    pub fn each(&self) -> [(&'static str, usize); 9] {
         [
             ("events per append", self.events_per_append),
             ("bytes per append", self.bytes_per_append),
@@ -112,6 +115,7 @@ impl Limits {
             ("checks per append", self.checks_per_append),
             ("conditions per append", self.conditions_per_append),
             ("items per query", self.items_per_query),
+            ("names per item", self.names_per_item),
             ("bytes per event", self.bytes_per_event),
             ("bytes per snapshot", self.bytes_per_snapshot),
         ]
@@ -148,6 +152,9 @@ impl Limits {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) names the limit or rule and the value.
     pub fn check_query(&self, query: &Query) -> Result<(), Error> {
         within("query", "items per query", self.items_per_query, query.items().len())?;
+        for item in query.items() {
+            within("query item", "names per item", self.names_per_item, item.name_count())?;
+        }
         query.check()
     }
 
@@ -177,6 +184,11 @@ impl Limits {
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) names the limit and the value.
     pub fn check_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        // Stores keep versions as signed 64-bit numbers; a snapshot is the only place where a caller names one to be kept.
+        if snapshot.version.get() > i64::MAX as u64 {
+            let value = snapshot.version.get();
+            return Err(Invalid::over("snapshot", "version", i64::MAX as u64, value).into());
+        }
         within("snapshot", "bytes per snapshot", self.bytes_per_snapshot, snapshot.size())
     }
 }

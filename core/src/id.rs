@@ -57,7 +57,8 @@ impl EventId {
     }
 }
 
-/// The identity of one log, made with it. A log that was restored or made anew has another one.
+/// The identity of one log, made with it. A log that was made anew has another one; a restored or copied one keeps it,
+/// which is why a checkpoint also keeps the id of an event.
 ///
 /// ```
 /// use annalist_core::LogId;

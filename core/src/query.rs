@@ -216,16 +216,33 @@ impl QueryItem {
             && self.tags.iter().all(|wanted| event.tags().iter().any(|tag| tag.as_str() == wanted))
     }
 
+    /// How many names the item has, over all its parts.
+    #[must_use]
+    pub fn name_count(&self) -> usize {
+        let parts = [&self.streams, &self.prefixes, &self.categories, &self.types, &self.tags];
+        parts.iter().map(|part| part.len()).sum()
+    }
+
     fn check(&self) -> Result<(), Error> {
         if *self == Self::default() {
             return Err(Invalid::new("query item", "must have a part", "0 parts").into());
         }
-        if self.prefixes.iter().any(String::is_empty) {
-            return Err(Invalid::new("stream prefix", "must not be empty", "\"\"").into());
-        }
         // A part that could never be a name would silently match nothing.
-        self.streams.iter().try_for_each(|name| StreamId::new(name.as_str()).map(drop))?;
+        self.streams
+            .iter()
+            .chain(&self.prefixes)
+            .try_for_each(|name| StreamId::new(name.as_str()).map(drop))?;
+        self.categories.iter().try_for_each(|name| check_category(name))?;
         self.types.iter().try_for_each(|name| EventType::new(name.as_str()).map(drop))?;
         self.tags.iter().try_for_each(|name| Tag::new(name.as_str()).map(drop))
     }
+}
+
+/// A category is what stands before the first `-` of a stream's name: empty for the stream `-x`, and never with a `-`.
+fn check_category(category: &str) -> Result<(), Error> {
+    if category.contains('-') {
+        let rule = "must not hold `-`, which ends a category";
+        return Err(Invalid::new("category", rule, format!("{category:?}")).into());
+    }
+    if category.is_empty() { Ok(()) } else { StreamId::new(category).map(drop) }
 }

@@ -35,6 +35,9 @@ pub enum Consistency {
     #[default]
     Linearizable,
     /// What this process has; it can be behind. Only with [`Capability::LocalReads`](crate::Capability::LocalReads).
+    ///
+    /// Such a read is first brought up to every position that it names, its bounds and its cursor's head: reading after the
+    /// position of a receipt sees that append. Only a linearizable look may answer `WrongHistory`.
     Local,
 }
 
@@ -259,6 +262,20 @@ impl Read {
             (Place::Position(position), Direction::Backward) => next.upper = Bound::Excluded(position),
         }
         next
+    }
+}
+
+/// A whole stream.
+impl From<&StreamId> for Read {
+    fn from(stream: &StreamId) -> Self {
+        Self::stream(stream)
+    }
+}
+
+/// All that matches.
+impl From<Query> for Read {
+    fn from(query: Query) -> Self {
+        Self::log(query)
     }
 }
 

@@ -139,7 +139,8 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     fn capabilities(&self) -> &Capabilities;
 
     /// Finishes what is in flight and releases everything; from then on every operation of this store, also through its
-    /// clones, answers [`ErrorKind::Closed`](crate::ErrorKind::Closed). A second time does nothing.
+    /// clones and of its snapshots and checkpoints, answers [`ErrorKind::Closed`](crate::ErrorKind::Closed). A second time
+    /// does nothing.
     ///
     /// # Errors
     ///

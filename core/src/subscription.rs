@@ -22,6 +22,11 @@ pub enum Start {
     Now,
 }
 
+impl Start {
+    /// With the first event of the log.
+    pub const BEGINNING: Self = Self::After(Position::START);
+}
+
 /// What to follow, and how.
 ///
 /// ```
@@ -73,7 +78,8 @@ impl Subscribe {
         self
     }
 
-    /// Content with what this process has, see [`Consistency::Local`].
+    /// Content with what this process has at the beginning, see [`Consistency::Local`]; later reads of a subscription
+    /// may be local in any case, because a wake-up may be late anyway (S2).
     #[must_use]
     pub fn local(mut self) -> Self {
         self.consistency = Consistency::Local;
@@ -105,7 +111,7 @@ impl Subscribe {
         self.page_size
     }
 
-    /// How fresh its reads must be.
+    /// How fresh its beginning must be: the head, "from now", and whether a position is past the head.
     #[must_use]
     pub fn consistency(&self) -> Consistency {
         self.consistency

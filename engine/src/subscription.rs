@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{
-    Consistency, Error, ErrorKind, EventStore, Page, Position, Query, Read, RecordedEvent, Signal, Start,
-    Subscribe, Subscription,
+    Capability, Consistency, Error, ErrorKind, EventStore, Page, Position, Query, Read, RecordedEvent,
+    Signal, Start, Subscribe, Subscription,
 };
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
@@ -67,7 +67,8 @@ pub struct Follow {
     /// `None` once it has ended; dropping the store is what releases it.
     store: Option<Arc<dyn EventStore>>,
     query: Query,
-    consistency: Consistency,
+    /// Whether later reads may be local: a wake-up may be late anyway, and a barrier for every page would cost a write.
+    local: bool,
     page_size: usize,
     outage_max: Duration,
     /// Everything that matches at or below it has been given.
@@ -96,6 +97,7 @@ impl Follow {
     pub async fn start(store: Arc<dyn EventStore>, subscribe: Subscribe) -> Result<Self, Error> {
         let first = page_after(&subscribe, start_bound(&subscribe)).limit(0);
         let head = store.read(first).await?.head;
+        let local_reads = store.capabilities().has(Capability::LocalReads);
         let position = match subscribe.start() {
             Start::After(position) => position,
             _ => head,
@@ -103,7 +105,7 @@ impl Follow {
         Ok(Self {
             store: Some(store),
             query: subscribe.query().clone(),
-            consistency: subscribe.consistency(),
+            local: local_reads,
             page_size: subscribe.page_events_max(),
             outage_max: subscribe.outage_after().unwrap_or(OUTAGE_MAX_DEFAULT),
             position,
@@ -152,7 +154,7 @@ impl Follow {
     /// Reads on, and waits if there was nothing. Changes nothing but by its last step.
     async fn advance(&mut self, store: &dyn EventStore) -> Result<(), Error> {
         let mut read = Read::log(self.query.clone()).after(self.position).page_size(self.page_size);
-        if self.consistency == Consistency::Local {
+        if self.local {
             read = read.local();
         }
         let page = store.read(read).await?;

@@ -1,0 +1,47 @@
+//! The checks, area by area.
+
+use crate::Check;
+
+mod append;
+mod batch;
+mod conc;
+mod errors;
+mod global;
+mod idem;
+mod meta;
+mod model;
+mod names;
+mod payload;
+mod read;
+mod res;
+mod snap;
+mod sub;
+mod tenant;
+
+/// Every check, in the order in which an author of a backend meets them.
+///
+/// ```
+/// let checks = annalist_conformance::all();
+/// assert!(checks.iter().any(|check| check.name == "append.first_version"));
+/// ```
+#[must_use]
+pub fn all() -> Vec<Check> {
+    const AREAS: &[&[&[Check]]] = &[
+        append::PARTS,
+        read::PARTS,
+        payload::PARTS,
+        names::PARTS,
+        batch::PARTS,
+        idem::PARTS,
+        errors::PARTS,
+        global::PARTS,
+        sub::PARTS,
+        snap::PARTS,
+        tenant::PARTS,
+        res::PARTS,
+        conc::PARTS,
+        model::PARTS,
+        meta::PARTS,
+    ];
+    AREAS.iter().copied().flatten().copied().flatten().copied().collect()
+}

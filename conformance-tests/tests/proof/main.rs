@@ -1,0 +1,19 @@
+//! The suite's proof: every check finds a broken store out, every broken store is found out, and honest ones pass.
+//!
+//! `cargo test -p annalist-conformance --test proof -- [--mutant NAME] [--oddball NAME] [--check NAME] [--full] [--runs N]
+//! [--report DIR]`
+
+mod bug;
+mod edit;
+mod matrix;
+mod mutants;
+mod oddballs;
+mod options;
+mod output;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    matrix::main()
+}

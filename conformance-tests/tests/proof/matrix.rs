@@ -1,0 +1,207 @@
+//! Runs the checks on the broken stores and on the odd ones, and judges what came out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annalist_conformance::{Check, CheckResult, Outcome, Settings, run_check};
+use futures::StreamExt;
+
+use crate::mutants::Mutant;
+use crate::oddballs::Oddball;
+use crate::options::Options;
+use crate::output::{MutantRow, OddballRow, Outcomes, Power};
+use crate::world::WorldHarness;
+
+/// How many checks run at once. Many more than there are cores, because a broken store often makes a check wait.
+const AT_ONCE: usize = 64;
+
+/// On a broken store what must come often does not, and waiting long for it proves no more.
+const PATIENCE_WITH_MUTANTS: Duration = Duration::from_millis(1_500);
+const TIME_LIMIT_WITH_MUTANTS: Duration = Duration::from_secs(30);
+
+pub fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if options.list {
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+    let outcomes = runtime.block_on(prove(&options));
+    // Tasks of broken stores may never end; they must not keep the proof from ending.
+    runtime.shutdown_background();
+    outcomes.print();
+    if let Some(dir) = &options.report
+        && let Err(error) = outcomes.write(dir)
+    {
+        eprintln!("the report cannot be written to {}: {error}", dir.display());
+        return ExitCode::FAILURE;
+    }
+    if outcomes.proven() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run of one check on one store.
+struct Job {
+    store: usize,
+    harness: Arc<WorldHarness>,
+    check: Check,
+    settings: Settings,
+}
+
+async fn prove(options: &Options) -> Outcomes {
+    let checks = annalist_conformance::all();
+    let mutants: Vec<_> =
+        crate::mutants::all().into_iter().filter(|m| options.wants_mutant(m.name)).collect();
+    let oddballs: Vec<_> =
+        crate::oddballs::all().into_iter().filter(|o| options.wants_oddball(o.name)).collect();
+
+    let honest = Settings { seed: options.seed, ..Settings::default() };
+    let broken = Settings { patience: PATIENCE_WITH_MUTANTS, time_limit: TIME_LIMIT_WITH_MUTANTS, ..honest };
+    let mutant_jobs =
+        mutants.iter().enumerate().flat_map(|(i, mutant)| jobs_of(i, mutant, &checks, options, broken));
+    let mutant_results = run_all(mutant_jobs.collect()).await;
+    let oddball_jobs =
+        oddballs.iter().enumerate().flat_map(|(i, odd)| jobs_of_odd(i, odd, &checks, options, honest));
+    let oddball_results = run_all(oddball_jobs.collect()).await;
+
+    let mutant_rows: Vec<_> =
+        mutants.iter().enumerate().map(|(i, m)| judge(m, &checks, &mutant_results, i)).collect();
+    let oddball_rows =
+        oddballs.iter().enumerate().map(|(i, odd)| judge_odd(odd, &oddball_results, i)).collect();
+    Outcomes {
+        whole: options.is_whole(),
+        tell_why: !options.mutants.is_empty(),
+        checks_without_killer: without_killer(&checks, &mutant_rows, options),
+        checks_never_passed: never_passed(&checks, &oddball_results, options),
+        checks: checks.len(),
+        mutants: mutant_rows,
+        oddballs: oddball_rows,
+    }
+}
+
+fn jobs_of<'a>(
+    store: usize,
+    mutant: &'a Mutant,
+    checks: &'a [Check],
+    options: &'a Options,
+    settings: Settings,
+) -> impl Iterator<Item = Job> + 'a {
+    let chosen = move |check: &&Check| {
+        options.wants_check(check.name) && (options.full || mutant.expected.contains(&check.name))
+    };
+    checks.iter().filter(chosen).flat_map(move |check| {
+        let runs = if check.kind.counts() { options.runs } else { 1 };
+        (0..runs as u64).map(move |run| {
+            let harness = WorldHarness::new(mutant.name, (mutant.make)());
+            let settings = Settings { seed: settings.seed.wrapping_add(run), ..settings };
+            Job { store, harness, check: *check, settings }
+        })
+    })
+}
+
+fn jobs_of_odd<'a>(
+    store: usize,
+    oddball: &'a Oddball,
+    checks: &'a [Check],
+    options: &'a Options,
+    settings: Settings,
+) -> impl Iterator<Item = Job> + 'a {
+    let harness = WorldHarness::new(oddball.name, (oddball.make)());
+    checks.iter().filter(|check| options.wants_check(check.name)).map(move |check| {
+        let harness = harness.clone();
+        Job { store, harness, check: *check, settings }
+    })
+}
+
+async fn run_all(jobs: Vec<Job>) -> Vec<(usize, CheckResult)> {
+    let one = |job: Job| async move {
+        let Job { store, harness, check, settings } = job;
+        let task = tokio::spawn(run_check(harness, check, settings));
+        (store, task.await.expect("the runner itself does not panic"))
+    };
+    let (alone, together): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.harness.alone());
+    let mut results: Vec<_> =
+        futures::stream::iter(together).map(one).buffer_unordered(AT_ONCE).collect().await;
+    for job in alone {
+        results.push(one(job).await);
+    }
+    results
+}
+
+/// What the checks made of one mutant. It is killed if every expected check failed in every run.
+fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], store: usize) -> MutantRow {
+    let mut powers: BTreeMap<&'static str, Power> = BTreeMap::new();
+    let mut why: BTreeMap<&'static str, &str> = BTreeMap::new();
+    for (_, result) in results.iter().filter(|(of, _)| *of == store) {
+        let counts = result.kind != "deterministic";
+        let power =
+            powers.entry(result.name).or_insert(Power { check: result.name, counts, runs: 0, kills: 0 });
+        power.runs += 1;
+        if result.outcome.is_failure() {
+            power.kills += 1;
+            why.entry(result.name).or_insert(&result.reason);
+        }
+    }
+    let known: BTreeSet<_> = checks.iter().map(|check| check.name).collect();
+    let expected = || mutant.expected.iter().copied();
+    let unknown = expected().filter(|name| !known.contains(name)).collect();
+    let expected_powers: Vec<Power> = expected().filter_map(|name| powers.get(name).copied()).collect();
+    let survived =
+        expected_powers.iter().filter(|power| power.kills < power.runs).map(|power| power.check).collect();
+    MutantRow {
+        name: mutant.name,
+        guarantee: mutant.guarantee,
+        twin: mutant.twin,
+        killed_by: powers
+            .values()
+            .filter(|power| power.kills == power.runs)
+            .map(|power| power.check)
+            .collect(),
+        runs: expected_powers.iter().map(|power| power.runs).max().unwrap_or(0),
+        kills: expected_powers.iter().map(|power| power.kills).min().unwrap_or(0),
+        expected: mutant.expected,
+        survived,
+        unknown,
+        why: why.iter().map(|(check, why)| format!("{check}: {why}")).collect(),
+        power: expected_powers.into_iter().filter(|power| power.counts).collect(),
+    }
+}
+
+fn judge_odd(oddball: &Oddball, results: &[(usize, CheckResult)], store: usize) -> OddballRow {
+    let of_store = || results.iter().filter(|(of, _)| *of == store).map(|(_, result)| result);
+    let failed = || of_store().filter(|result| result.outcome.is_failure());
+    let run = of_store().count();
+    OddballRow {
+        name: oddball.name,
+        what: oddball.what,
+        passed: run > 0 && failed().count() == 0,
+        failed_checks: failed().map(|result| result.name).collect(),
+        why: failed().map(|result| format!("{}: {}", result.name, result.reason)).collect(),
+        run,
+    }
+}
+
+/// The checks that no mutant was killed by.
+fn without_killer(checks: &[Check], mutants: &[MutantRow], options: &Options) -> Vec<&'static str> {
+    if !options.is_whole() {
+        return Vec::new();
+    }
+    let killing: BTreeSet<_> = mutants.iter().flat_map(|mutant| &mutant.killed_by).copied().collect();
+    checks.iter().map(|check| check.name).filter(|name| !killing.contains(name)).collect()
+}
+
+/// The checks that passed on no honest store: nothing shows that they can.
+fn never_passed(checks: &[Check], results: &[(usize, CheckResult)], options: &Options) -> Vec<&'static str> {
+    if !options.is_whole() {
+        return Vec::new();
+    }
+    let passed = results.iter().filter(|(_, result)| result.outcome == Outcome::Pass);
+    let passed: BTreeSet<_> = passed.map(|(_, result)| result.name).collect();
+    checks.iter().map(|check| check.name).filter(|name| !passed.contains(name)).collect()
+}

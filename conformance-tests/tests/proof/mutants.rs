@@ -1,0 +1,56 @@
+//! The broken stores, area by area. Each has one bug that some store in the wild has.
+
+use std::sync::Arc;
+
+use crate::world::World;
+
+mod append;
+mod batch;
+mod conc;
+mod errors;
+mod global;
+mod idem;
+mod meta;
+mod model;
+mod names;
+mod payload;
+mod read;
+mod res;
+mod snap;
+mod sub;
+mod tenant;
+
+/// A broken store, and the checks that must find it out.
+#[derive(Clone, Copy)]
+pub struct Mutant {
+    pub name: &'static str,
+    /// The guarantee that it breaks.
+    pub guarantee: &'static str,
+    /// What in the wild has this bug.
+    pub twin: &'static str,
+    /// The checks that must fail on it: all of them.
+    pub expected: &'static [&'static str],
+    pub make: fn() -> Arc<dyn World>,
+}
+
+/// Every broken store.
+pub fn all() -> Vec<Mutant> {
+    const AREAS: &[&[&[Mutant]]] = &[
+        append::PARTS,
+        read::PARTS,
+        payload::PARTS,
+        names::PARTS,
+        batch::PARTS,
+        idem::PARTS,
+        errors::PARTS,
+        global::PARTS,
+        sub::PARTS,
+        snap::PARTS,
+        tenant::PARTS,
+        res::PARTS,
+        conc::PARTS,
+        model::PARTS,
+        meta::PARTS,
+    ];
+    AREAS.iter().copied().flatten().copied().flatten().copied().collect()
+}

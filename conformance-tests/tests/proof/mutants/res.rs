@@ -1,0 +1,5 @@
+//! Broken stores for the area `res`.
+
+use super::Mutant;
+
+pub const PARTS: &[&[Mutant]] = &[];

@@ -1,0 +1,5 @@
+//! Broken stores for the area `snap`.
+
+use super::Mutant;
+
+pub const PARTS: &[&[Mutant]] = &[];
