@@ -7,6 +7,7 @@ mod bug;
 mod edit;
 mod matrix;
 mod mutants;
+mod odd;
 mod oddballs;
 mod options;
 mod output;
