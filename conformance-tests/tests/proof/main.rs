@@ -5,6 +5,7 @@
 
 mod bug;
 mod edit;
+mod look;
 mod matrix;
 mod mutants;
 mod odd;
