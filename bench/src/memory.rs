@@ -24,7 +24,7 @@ impl Backend for Memory {
     }
 
     fn volume(&self) -> Volume {
-        Volume { singles: 500_000, batched: 1_000_000, slice: 5_000, racing: 50_000, stream_reads: 2_000_000 }
+        Volume { singles: 500_000, batched: 1_000_000, slice: 2_000, racing: 50_000, stream_reads: 2_000_000 }
     }
 }
 
