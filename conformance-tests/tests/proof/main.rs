@@ -8,6 +8,7 @@ mod edit;
 mod look;
 mod matrix;
 mod mutants;
+mod odd;
 mod oddballs;
 mod options;
 mod output;
