@@ -6,6 +6,7 @@
 mod bug;
 mod edit;
 mod look;
+mod edit_read;
 mod matrix;
 mod mutants;
 mod odd;
