@@ -8,6 +8,7 @@ mod conc;
 mod errors;
 mod global;
 mod idem;
+mod limits;
 mod meta;
 mod model;
 mod names;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Check> {
         append::PARTS,
         read::PARTS,
         payload::PARTS,
+        limits::PARTS,
         names::PARTS,
         batch::PARTS,
         idem::PARTS,

@@ -5,6 +5,7 @@
 
 mod bug;
 mod edit;
+mod look;
 mod edit_read;
 mod matrix;
 mod mutants;
