@@ -61,7 +61,7 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "S4",
         twin: "the head is asked for after the page",
         expected: &["sub.filter_equivalence"],
-        make: || each_handle(|| Edits(progress_with_the_head_of_now)),
+        make: || each_handle(|| ProgressWithTheHeadOfNow),
     },
     Mutant {
         name: "progress_before_its_match",
@@ -168,13 +168,6 @@ fn caught_up_with_the_head_of_now(honest: MemoryStore, _: Subscribe, _: Position
     })
 }
 
-fn progress_with_the_head_of_now(honest: MemoryStore, _: Subscribe, _: Position) -> Edit {
-    Box::new(move |answer| match answer {
-        Ok(Signal::Progress(_)) => vec![Ok(Signal::Progress(head(&honest)))],
-        answer => vec![answer],
-    })
-}
-
 fn progress_before_its_match(_: MemoryStore, _: Subscribe, _: Position) -> Edit {
     Box::new(|answer| match answer {
         Ok(Signal::Event(event)) => {
@@ -219,6 +212,44 @@ impl Subscription for Chatty {
             self.reached = *position;
         }
         answer
+    }
+
+    async fn stop(&mut self) {
+        self.subscription.stop().await;
+    }
+}
+
+/// Asks for the head when it tells progress, some time after it read the page.
+struct ProgressWithTheHeadOfNow;
+
+struct LateHead {
+    subscription: Box<dyn Subscription>,
+    honest: MemoryStore,
+}
+
+#[async_trait]
+impl Bug for ProgressWithTheHeadOfNow {
+    async fn subscribe(
+        &self,
+        honest: &MemoryStore,
+        store: Arc<dyn EventStore>,
+        subscribe: Subscribe,
+    ) -> Result<Box<dyn Subscription>, Error> {
+        let subscription = annalist_engine::subscribe(store, subscribe).await?;
+        Ok(Box::new(LateHead { subscription, honest: honest.clone() }))
+    }
+}
+
+#[async_trait]
+impl Subscription for LateHead {
+    async fn next(&mut self) -> Option<Answer> {
+        match self.subscription.next().await? {
+            Ok(Signal::Progress(_)) => {
+                tokio::task::yield_now().await;
+                Some(Ok(Signal::Progress(head(&self.honest))))
+            }
+            answer => Some(answer),
+        }
     }
 
     async fn stop(&mut self) {
