@@ -5,11 +5,13 @@
 
 mod bug;
 mod edit;
+mod faulty;
 mod matrix;
 mod mutants;
 mod oddballs;
 mod options;
 mod output;
+mod senders;
 mod world;
 
 use std::process::ExitCode;
