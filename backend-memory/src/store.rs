@@ -90,6 +90,8 @@ impl MemoryStore {
         let mut log = self.write();
         annalist_core::backend::check_position(position, log.id(), log.head())?;
         log.truncate(position);
+        drop(log);
+        self.shared.wake_up.wake();
         Ok(())
     }
 
@@ -97,6 +99,7 @@ impl MemoryStore {
     /// checkpoints stay: for tests of what an application does then.
     pub fn replace_log(&self) {
         *self.write() = Log::new(annalist_core::LogId::new());
+        self.shared.wake_up.wake();
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
@@ -161,7 +164,8 @@ impl EventStore for MemoryStore {
     }
 
     async fn wait_for_more(&self, after: Position) -> Result<(), Error> {
-        self.shared.wake_up.wait_until(|| self.check_open().is_err() || self.log().head() > after).await;
+        // A head that is not above but other than what was seen is that of another history, which the next read tells.
+        self.shared.wake_up.wait_until(|| self.check_open().is_err() || self.log().head() != after).await;
         self.check_open()
     }
 

@@ -18,6 +18,7 @@ mod res;
 mod snap;
 mod sub;
 mod tenant;
+mod writers;
 
 /// Every check, in the order in which an author of a backend meets them.
 ///

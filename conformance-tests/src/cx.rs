@@ -122,6 +122,12 @@ impl Cx {
         self.open_namespace(&format!("{}{suffix}", self.0.namespace)).await
     }
 
+    /// Drops a handle now, not at the end of the check: what still keeps its store open afterwards does so by itself. The handle must be the
+    /// last clone that the check has.
+    pub fn let_go(&self, handle: Handle) {
+        lock(&self.0.opened).retain(|opened| !Arc::ptr_eq(opened.store(), handle.store()));
+    }
+
     async fn open_namespace(&self, namespace: &str) -> Verdict<Handle> {
         open(&*self.0.harness, namespace, &self.0.settings, &self.0.opened).await
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admission;
+#[cfg(feature = "testing")]
+pub mod fault;
 pub mod group_commit;
 
 mod subscription;

@@ -12,7 +12,8 @@ mod extremes;
 mod faults;
 mod told;
 
-pub(crate) const PARTS: &[&[Check]] = &[CHECKS, told::CHECKS, closed::CHECKS, extremes::CHECKS, faults::CHECKS];
+pub(crate) const PARTS: &[&[Check]] =
+    &[CHECKS, told::CHECKS, closed::CHECKS, extremes::CHECKS, faults::CHECKS];
 
 checks! {
     area: "errors",

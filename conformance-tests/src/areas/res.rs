@@ -13,14 +13,8 @@ mod runtimes;
 
 pub(super) use faults::{first_held, send};
 
-pub(crate) const PARTS: &[&[Check]] = &[
-    cancel::CHECKS,
-    cancel_others::CHECKS,
-    load::CHECKS,
-    close::CHECKS,
-    runtimes::CHECKS,
-    faults::CHECKS,
-];
+pub(crate) const PARTS: &[&[Check]] =
+    &[cancel::CHECKS, cancel_others::CHECKS, load::CHECKS, close::CHECKS, runtimes::CHECKS, faults::CHECKS];
 
 /// Sees to it that the next acknowledged append of a handle is real: it is there for this handle and for another one, and both see the same
 /// log.

@@ -6,6 +6,8 @@
 mod bug;
 mod edit;
 mod faulty;
+mod look;
+mod edit_read;
 mod matrix;
 mod mutants;
 mod oddballs;

@@ -30,7 +30,7 @@ impl Shared {
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that holds the lock runs foreign code, so that a poisoned one still guards a whole state.
+        // Nothing under the lock is meant to panic. If it does, callers must get answers nevertheless.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,9 @@
 //! The queue: who waits for what, in the order of arrival. Pure state behind one lock; nothing here waits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use annalist_core::{Append, Error, ErrorKind, EventId, StreamId};
+use hashbrown::HashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Span;

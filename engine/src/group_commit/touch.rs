@@ -1,8 +1,7 @@
 //! Which appends touch one another, found by look-up: never by comparing each with each.
 
-use std::collections::{HashMap, HashSet};
-
 use annalist_core::{Append, EventId, ExpectedVersion, NewEvent, Query, QueryItem, StreamId};
+use hashbrown::{HashMap, HashSet};
 
 /// A group of appends, which can tell whether one more touches any of them.
 ///
@@ -34,11 +33,14 @@ enum Mark<'a> {
 
 impl<'a> Group<'a> {
     pub(super) fn add(&mut self, append: &'a Append) {
-        for (stream, event) in append.events() {
-            self.ids.insert((stream, event.id()));
-            self.written.insert(stream);
-        }
         self.expected.extend(expectations(append));
+        for write in append.writes().iter().filter(|write| !write.events.is_empty()) {
+            self.written.insert(&write.stream);
+            // Where something is expected of the stream, whatever writes it touches, under any id.
+            if !self.expected.contains(&write.stream) {
+                self.ids.extend(write.events.iter().map(|event| (&write.stream, event.id())));
+            }
+        }
         for query in append.conditions().iter().map(|condition| &condition.query) {
             self.watch(query);
         }

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 /// - The answers must be those of the appends, one for each, in their order.
 /// - Appends are sent again, until their deadlines, when their answer is [`ErrorKind::Unavailable`] (certainly not
 ///   written) or [`ErrorKind::Indeterminate`], each by itself, or when the whole batch fails as [`BatchError`] tells. So
-///   a writer answers `Unavailable` for an append that would hold up its mates, such as one whose row is locked elsewhere.
+///   a writer answers `Unavailable` for an append that would hold up its mates, such as one whose row is locked elsewhere
+///   (and, under [`Mates::InOrder`](super::Mates), for those behind it that touch it, or they overtake it).
 /// - The future is dropped when no reply comes in time. It must leave nothing half done that a later batch could meet:
 ///   no open transaction on a connection that is used again.
 ///

@@ -6,7 +6,8 @@ use annalist_core::{Append, Error, ErrorKind, ExpectedVersion, Position, Query, 
 
 use crate::areas::res::{first_held, send};
 use crate::{
-    Cx, Fault, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream, tagged,
+    Cx, Fault, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream,
+    tagged,
 };
 
 checks! {
@@ -70,15 +71,23 @@ fn shapes() -> Vec<(&'static str, Append)> {
         ),
         (
             "several streams",
-            Append::to(&stream("E-1"), exact(0), events(2)).write(&stream("E-2"), ExpectedVersion::NoStream, events(1)),
+            Append::to(&stream("E-1"), exact(0), events(2)).write(
+                &stream("E-2"),
+                ExpectedVersion::NoStream,
+                events(1),
+            ),
         ),
-        ("a check", Append::to(&stream("F-1"), exact(0), events(1)).check(&stream("F-2"), ExpectedVersion::NoStream)),
+        (
+            "a check",
+            Append::to(&stream("F-1"), exact(0), events(1)).check(&stream("F-2"), ExpectedVersion::NoStream),
+        ),
     ]
 }
 
 /// Sees to it that an append is there once, whole, and is answered so when it is sent again.
 async fn there_once(cx: &Cx, append: &Append, when: &str) -> Verdict<Receipt> {
-    let receipt = cx.within(&format!("{when}, sent again"), cx.append(append.clone().timeout(cx.patience()))).await??;
+    let receipt =
+        cx.within(&format!("{when}, sent again"), cx.append(append.clone().timeout(cx.patience()))).await??;
     let fresh = cx.fresh().await?;
     for (write, written) in append.writes().iter().zip(receipt.written()) {
         let found = fresh.read_stream(&write.stream).await?;
@@ -105,7 +114,14 @@ async fn not_sent_is_unavailable(cx: Cx) -> Verdict {
         let answer = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
         let error = expect::error(answer)?;
         let certain = matches!(error.kind(), ErrorKind::Unavailable(_));
-        cx.collect(if certain { Ok(()) } else { Err(crate::Failure::violation(format!("it is answered {error:?}"))) }, shape)?;
+        cx.collect(
+            if certain {
+                Ok(())
+            } else {
+                Err(crate::Failure::violation(format!("it is answered {error:?}")))
+            },
+            shape,
+        )?;
         refused.push((shape, append));
     }
     cx.fault(Fault::None).await?;
@@ -240,7 +256,8 @@ async fn mates_unharmed(cx: Cx) -> Verdict {
         Append::to(&stream("Taken-1"), exact(0), events(1)),
         Append::to(&stream("Taken-1"), ExpectedVersion::Any, [event("Other", "{}").with_id(taken.id())]),
         Append::to(&stream("Bad-1"), exact(0), events(1)).condition(Query::types(["Taken"]), Position::START),
-        Append::to(&stream("Bad-2"), exact(0), events(1)).check(&stream("Taken-1"), ExpectedVersion::NoStream),
+        Append::to(&stream("Bad-2"), exact(0), events(1))
+            .check(&stream("Taken-1"), ExpectedVersion::NoStream),
     ];
     let mut goods = Vec::new();
     let mut bads = Vec::new();
@@ -258,7 +275,10 @@ async fn mates_unharmed(cx: Cx) -> Verdict {
     cx.within("the append that was held up", first.join()).await???;
     for (n, good) in goods.into_iter().enumerate() {
         let answer = cx.within("an append beside bad ones", good.join()).await??;
-        ensure!(answer.as_ref().is_ok_and(|receipt| !receipt.already_committed()), "good append {n} is answered {answer:?}");
+        ensure!(
+            answer.as_ref().is_ok_and(|receipt| !receipt.already_committed()),
+            "good append {n} is answered {answer:?}"
+        );
     }
     let mut answers = Vec::new();
     for bad in bads {
@@ -271,7 +291,11 @@ async fn mates_unharmed(cx: Cx) -> Verdict {
     expect::version_conflict(check, &stream("Taken-1"), ExpectedVersion::NoStream, 1)?;
     let fresh = cx.fresh().await?;
     for n in 0..8 {
-        ensure_eq!(fresh.read_stream(&stream(&format!("Good-{n}"))).await?.len(), 2, "events of good append {n}");
+        ensure_eq!(
+            fresh.read_stream(&stream(&format!("Good-{n}"))).await?.len(),
+            2,
+            "events of good append {n}"
+        );
     }
     ensure_eq!(fresh.read_stream(&stream("Bad-1")).await?.len(), 0, "events of an append that was refused");
     Ok(())

@@ -4,7 +4,8 @@ use annalist_core::{Append, ExpectedVersion, NewEvent, Position, Query, StreamId
 
 use super::next_is_real;
 use crate::{
-    Cx, Handle, Sweep, Verdict, checks, ensure, ensure_eq, events, exact, expect, same_as_appended, stream, tagged,
+    Cx, Handle, Sweep, Verdict, checks, ensure, ensure_eq, events, exact, expect, same_as_appended, stream,
+    tagged,
 };
 
 checks! {

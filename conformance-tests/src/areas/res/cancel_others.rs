@@ -61,7 +61,8 @@ fn rounds(cx: &Cx) -> Sweep {
 
 async fn cancel_read(cx: Cx) -> Verdict {
     let log = cx.append_medley(30).await?;
-    let of_stream: Vec<_> = log.iter().filter(|event| event.stream() == &stream("Order-1")).cloned().collect();
+    let of_stream: Vec<_> =
+        log.iter().filter(|event| event.stream() == &stream("Order-1")).cloned().collect();
     let reads = [
         ("a stream read", Read::stream(&stream("Order-1")), of_stream),
         ("a log read", Read::log(Query::all()).page_size(7), log.clone()),
@@ -129,7 +130,12 @@ async fn cancel_claim(cx: Cx) -> Verdict {
         let dropped = sweep.give(cx.checkpoints().claim_checkpoint(&name)).await?;
         let claim = other.checkpoints().claim_checkpoint(&name);
         let owner = cx.within(&format!("a claim {when}"), claim).await??.owner;
-        ensure!(owner.epoch() > before.epoch(), "{when} the epoch {} is not above {}", owner.epoch(), before.epoch());
+        ensure!(
+            owner.epoch() > before.epoch(),
+            "{when} the epoch {} is not above {}",
+            owner.epoch(),
+            before.epoch()
+        );
         if let Some(claim) = dropped {
             expect::fenced(other.checkpoints().save_checkpoint(&claim?.owner, head).await)?;
         }
@@ -143,7 +149,9 @@ async fn cancel_claim(cx: Cx) -> Verdict {
 async fn cancel_save_checkpoint(cx: Cx) -> Verdict {
     cx.append_any("Order-1", 2).await?;
     let positions: Vec<_> = cx.read_log().await?.iter().map(|event| event.position()).collect();
-    let [old, new] = positions[..] else { return Err(crate::Failure::violation("the log has no two events")) };
+    let [old, new] = positions[..] else {
+        return Err(crate::Failure::violation("the log has no two events"));
+    };
     let mut sweep = rounds(&cx);
     while sweep.goes_on()? {
         let when = format!("after a save that was given {} polls", sweep.polls());
@@ -153,7 +161,10 @@ async fn cancel_save_checkpoint(cx: Cx) -> Verdict {
         let saved = sweep.give(cx.checkpoints().save_checkpoint(&owner, new)).await?;
         let fresh = cx.fresh().await?;
         let found = fresh.checkpoints().load_checkpoint(&name).await?.map(|found| found.position);
-        ensure!(found == Some(new) || (saved.is_none() && found == Some(old)), "{when} it stands at {found:?}");
+        ensure!(
+            found == Some(new) || (saved.is_none() && found == Some(old)),
+            "{when} it stands at {found:?}"
+        );
         let again = cx.checkpoints().save_checkpoint(&owner, new);
         cx.within(&format!("a save {when}"), again).await??;
         let found = fresh.checkpoints().load_checkpoint(&name).await?.map(|found| found.position);
@@ -180,7 +191,10 @@ async fn cancel_reset_checkpoint(cx: Cx) -> Verdict {
             Ok(()) => ensure!(reset.is_none(), "{when} it was acknowledged, and the owner is not fenced"),
             Err(_) => {
                 expect::fenced(saved)?;
-                ensure!(found == Some(Position::START), "{when} the owner is fenced and the place is {found:?}");
+                ensure!(
+                    found == Some(Position::START),
+                    "{when} the owner is fenced and the place is {found:?}"
+                );
             }
         }
         let again = cx.checkpoints().reset_checkpoint(&name, Position::START);
@@ -227,7 +241,10 @@ async fn cancel_prune(cx: Cx) -> Verdict {
             for version in [4, 3] {
                 let found = fresh.snapshots().load_snapshot(&order, &schema, Version::new(version)).await?;
                 let found = found.map(|found| found.version.get());
-                ensure!(found == Some(version), "{when}, which keeps two of four, version {version} loads as {found:?}");
+                ensure!(
+                    found == Some(version),
+                    "{when}, which keeps two of four, version {version} loads as {found:?}"
+                );
             }
             let again = cx.snapshots().prune_snapshots(&order, &schema, 2);
             cx.within(&format!("pruning {when}"), again).await??;

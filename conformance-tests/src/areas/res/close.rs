@@ -1,6 +1,6 @@
 //! Closing and dropping with work under way.
 
-use annalist_core::{Append, ErrorKind, Error, ExpectedVersion, Receipt};
+use annalist_core::{Append, Error, ErrorKind, ExpectedVersion, Receipt};
 
 use super::next_is_real;
 use crate::{Cx, Verdict, checks, ensure, ensure_eq, events, exact, expect, stream};
@@ -70,7 +70,9 @@ async fn settled(cx: &Cx, i: usize, append: &Append, answer: &Result<Receipt, Er
         Err(ErrorKind::Indeterminate(_)) => {
             ensure!(found == 0 || found == 2, "{found} of the two events of append {i} are there");
         }
-        Err(kind) => return Err(crate::Failure::violation(format!("append {i} beside a close is answered {kind:?}"))),
+        Err(kind) => {
+            return Err(crate::Failure::violation(format!("append {i} beside a close is answered {kind:?}")));
+        }
     }
     Ok(())
 }
@@ -103,7 +105,10 @@ async fn drop_without_close(cx: Cx) -> Verdict {
         drop(handle);
         let log = cx.fresh().await?.read_log().await?;
         for event in [&proof, &last[0]] {
-            ensure!(log.iter().any(|found| found.id() == event.id()), "handle {n} was dropped, and an acknowledged append is lost");
+            ensure!(
+                log.iter().any(|found| found.id() == event.id()),
+                "handle {n} was dropped, and an acknowledged append is lost"
+            );
         }
     }
     next_is_real(&cx, &cx, "after handles were dropped").await

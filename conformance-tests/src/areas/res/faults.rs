@@ -81,10 +81,12 @@ async fn deadline(cx: Cx) -> Verdict {
         let append = Append::to(&stream(&format!("Order-{n}")), exact(0), events(2));
         append.timeout(Duration::from_millis(50 + 10 * n))
     };
-    let tasks: Vec<_> = (0..6).map(|n| (append(n), n)).map(|(append, n)| (n, append.clone(), send(&cx, append))).collect();
+    let tasks: Vec<_> =
+        (0..6).map(|n| (append(n), n)).map(|(append, n)| (n, append.clone(), send(&cx, append))).collect();
     let mut open = Vec::new();
     for (n, append, task) in tasks {
-        let answer = cx.within(&format!("the answer to append {n}, long after its deadline"), task.join()).await??;
+        let answer =
+            cx.within(&format!("the answer to append {n}, long after its deadline"), task.join()).await??;
         open.push((n, append, is_open(answer)?));
     }
     cx.fault(Fault::None).await?;
@@ -103,7 +105,8 @@ async fn deadline(cx: Cx) -> Verdict {
 async fn full_queue_waits(cx: Cx) -> Verdict {
     let count = cx.scale(4_500);
     let (_, first) = first_held(&cx).await?;
-    let append = |n: usize| Append::to(&stream(&format!("Order-{}", n % 50)), ExpectedVersion::Any, [event("E", "")]);
+    let append =
+        |n: usize| Append::to(&stream(&format!("Order-{}", n % 50)), ExpectedVersion::Any, [event("E", "")]);
     let tasks: Vec<_> = (0..count).map(|n| send(&cx, append(n))).collect();
     // All of them have been polled once this is over, and none can have been answered but by a refusal.
     for _ in 0..50 {
@@ -113,7 +116,10 @@ async fn full_queue_waits(cx: Cx) -> Verdict {
     cx.within("the append that was held up", first.join()).await???;
     for (n, task) in tasks.into_iter().enumerate() {
         let answer = cx.within("an append of a full queue", task.join()).await??;
-        ensure!(answer.is_ok(), "append {n} of {count} is answered {answer:?} instead of waiting for a place");
+        ensure!(
+            answer.is_ok(),
+            "append {n} of {count} is answered {answer:?} instead of waiting for a place"
+        );
     }
     let found = cx.fresh().await?.read_log().await?.len();
     ensure_eq!(found, count + 2, "events of all appends that were acknowledged");
@@ -146,12 +152,24 @@ async fn withdrawn_append_is_absent(cx: Cx) -> Verdict {
         let (order, given) = (&append.writes()[0].stream, &append.writes()[0].events);
         let found = cx.fresh().await?.read_stream(order).await?;
         if held.contains(&given[0].id()) {
-            ensure!(found.is_empty() || found.len() == 2, "{} of two events of a dropped append are there", found.len());
+            ensure!(
+                found.is_empty() || found.len() == 2,
+                "{} of two events of a dropped append are there",
+                found.len()
+            );
         } else {
-            ensure!(found.is_empty(), "an append that was dropped before it was sent left {} events", found.len());
+            ensure!(
+                found.is_empty(),
+                "an append that was dropped before it was sent left {} events",
+                found.len()
+            );
         }
         let receipt = cx.append(append.clone()).await?;
-        ensure!(found.is_empty() != receipt.already_committed(), "with {} events there, a retry is told {receipt:?}", found.len());
+        ensure!(
+            found.is_empty() != receipt.already_committed(),
+            "with {} events there, a retry is told {receipt:?}",
+            found.len()
+        );
         same_as_appended(&cx.read_stream(order).await?, given, "a dropped append that was sent again")?;
     }
     Ok(())
@@ -159,9 +177,8 @@ async fn withdrawn_append_is_absent(cx: Cx) -> Verdict {
 
 async fn in_flight_append_completes(cx: Cx) -> Verdict {
     let (append, first) = first_held(&cx).await?;
-    let mates: Vec<_> = (0..5)
-        .map(|n| send(&cx, Append::to(&stream(&format!("Mate-{n}")), exact(0), events(1))))
-        .collect();
+    let mates: Vec<_> =
+        (0..5).map(|n| send(&cx, Append::to(&stream(&format!("Mate-{n}")), exact(0), events(1)))).collect();
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
@@ -193,7 +210,8 @@ async fn close_waits_for_what_is_in_flight(cx: Cx) -> Verdict {
     let handle = cx.fresh().await?;
     cx.fault(Fault::Stall).await?;
     let send = |n: usize| {
-        let (handle, append) = (handle.clone(), Append::to(&stream(&format!("Order-{n}")), exact(0), events(2)));
+        let (handle, append) =
+            (handle.clone(), Append::to(&stream(&format!("Order-{n}")), exact(0), events(2)));
         let task_append = append.clone();
         (append, cx.spawn(async move { handle.append(task_append).await }))
     };
@@ -215,7 +233,11 @@ async fn close_waits_for_what_is_in_flight(cx: Cx) -> Verdict {
         let answer = cx.within("the answer to an append before the close", task.join()).await??;
         let receipt = answer?;
         let found = cx.fresh().await?.read_stream(&append.writes()[0].stream).await?;
-        same_as_appended(&found, &append.writes()[0].events, &format!("an append with the receipt {receipt:?}"))?;
+        same_as_appended(
+            &found,
+            &append.writes()[0].events,
+            &format!("an append with the receipt {receipt:?}"),
+        )?;
     }
     Ok(())
 }

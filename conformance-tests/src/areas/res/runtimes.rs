@@ -4,7 +4,8 @@ use annalist_core::{Position, Query, Snapshot, Subscribe, Version};
 use tokio::runtime::Runtime;
 
 use crate::{
-    Cx, Failure, Handle, Verdict, checkpoint, checks, ensure, ensure_eq, events, exact, expect, schema, stream,
+    Cx, Failure, Handle, Verdict, checkpoint, checks, ensure, ensure_eq, events, exact, expect, schema,
+    stream,
 };
 
 checks! {
@@ -101,7 +102,11 @@ async fn no_task_leak(cx: Cx) -> Verdict {
                 }
             };
             let ended = cx.within(&what, ended).await;
-            ensure!(ended.is_ok(), "{} tasks are left of a handle that was {how}", metrics.num_alive_tasks() - before);
+            ensure!(
+                ended.is_ok(),
+                "{} tasks are left of a handle that was {how}",
+                metrics.num_alive_tasks() - before
+            );
         }
         Ok(())
     })
