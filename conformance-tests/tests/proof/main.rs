@@ -10,6 +10,7 @@ mod look;
 mod edit_read;
 mod matrix;
 mod mutants;
+mod odd;
 mod oddballs;
 mod options;
 mod output;
