@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annalist_conformance::{BoxError, Fault, HookError, Namespaces, Opened};
 use annalist_core::{
-    Append, Capabilities, Error, ErrorKind, EventId, EventStore, Page, Position, Read, Receipt, Subscribe, Subscription,
+    Append, Capabilities, Error, ErrorKind, EventId, EventStore, Page, Position, Read, Receipt, Subscribe,
+    Subscription,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;

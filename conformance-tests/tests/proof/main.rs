@@ -5,9 +5,9 @@
 
 mod bug;
 mod edit;
+mod edit_read;
 mod faulty;
 mod look;
-mod edit_read;
 mod matrix;
 mod mutants;
 mod odd;

@@ -227,6 +227,7 @@ async fn close_waits_for_what_is_in_flight(cx: Cx) -> Verdict {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
+    ensure!(!closing.is_finished(), "`close` returned while an append was held up on its way");
     cx.fault(Fault::None).await?;
     cx.within("closing", closing.join()).await???;
     for (append, task) in tasks {

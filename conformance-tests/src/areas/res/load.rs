@@ -108,7 +108,7 @@ async fn timeout_wrap(cx: Cx) -> Verdict {
         async move {
             for round in 0..rounds {
                 let append = random_append(&mut rng, &format!("round {round}"));
-                let timeout = Duration::from_micros(rng.random_range(0..400));
+                let timeout = Duration::from_micros(rng.random_range(0..4_000));
                 drop(tokio::time::timeout(timeout, session.append(append)).await);
             }
         }
