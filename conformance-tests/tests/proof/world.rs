@@ -101,6 +101,10 @@ impl World for Alone {
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         self.0.fault(namespace, fault).await
     }
+
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        self.0.held(namespace).await
+    }
 }
 
 struct EachHandle<F>(F);
