@@ -9,9 +9,11 @@ use crate::{Check, Cx, Verdict, checkpoint, checks, ensure, event, events, exact
 
 mod closed;
 mod extremes;
+mod faults;
 mod told;
 
-pub(crate) const PARTS: &[&[Check]] = &[CHECKS, told::CHECKS, closed::CHECKS, extremes::CHECKS];
+pub(crate) const PARTS: &[&[Check]] =
+    &[CHECKS, told::CHECKS, closed::CHECKS, extremes::CHECKS, faults::CHECKS];
 
 checks! {
     area: "errors",

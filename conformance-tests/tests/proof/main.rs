@@ -6,6 +6,7 @@
 mod bug;
 mod edit;
 mod edit_read;
+mod faulty;
 mod look;
 mod matrix;
 mod mutants;
@@ -13,6 +14,7 @@ mod odd;
 mod oddballs;
 mod options;
 mod output;
+mod senders;
 mod world;
 
 use std::process::ExitCode;

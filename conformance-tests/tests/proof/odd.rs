@@ -85,11 +85,13 @@ impl Odd {
             return head;
         }
         let heard = numbered(head, heard.load(Ordering::SeqCst).min(number(head)));
-        if read.positions() == (Position::START, Bound::Unbounded) || read.positions().0 <= heard {
-            heard
-        } else {
-            head
-        }
+        // It is brought up to every position that it names.
+        let (after, upper) = read.positions();
+        let upper = match upper {
+            Bound::Included(upper) | Bound::Excluded(upper) => upper,
+            Bound::Unbounded => Position::START,
+        };
+        if after <= heard && upper <= heard { heard } else { head }
     }
 
     /// The position outside of one inside.
@@ -149,7 +151,9 @@ impl Odd {
         (after, upper): (Position, Position),
     ) -> ((Position, Position), Option<Position>) {
         let (low, high) = (number(after), number(upper));
-        if high == u64::MAX || low >= high || high - low <= self.shape.looked_at_max {
+        // A bound of another log stays, to be refused.
+        let foreign = after != Position::START && after.to_string()[..8] != upper.to_string()[..8];
+        if foreign || high == u64::MAX || low >= high || high - low <= self.shape.looked_at_max {
             return ((after, upper), None);
         }
         if read.direction() == Direction::Forward {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
+use annalist_core::EventId;
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 
@@ -55,6 +56,12 @@ pub trait World: Send + Sync + 'static {
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         let _ = (namespace, fault);
         Err(HookError::NotApplicable("has no connection to lose".to_owned()))
+    }
+
+    /// What is held up on the way.
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        let _ = namespace;
+        Err(HookError::NotProvided)
     }
 }
 
@@ -177,5 +184,9 @@ impl Harness for WorldHarness {
 
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         self.world.fault(namespace, fault).await
+    }
+
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        self.world.held(namespace).await
     }
 }

@@ -85,7 +85,10 @@ async fn limit_over_pages(cx: Cx) -> Verdict {
     Ok(())
 }
 
-/// Follows a read to its end, and appends to this stream before every further page. Gives the events, and sees to it that every page
+/// Among so many appends a read is followed; a store with small pages would have the log grow and grow otherwise.
+const APPENDS_MAX: usize = 6;
+
+/// Follows a read to its end, and appends to this stream before its first further pages. Gives the events, and sees to it that every page
 /// tells the head and version of the first.
 async fn drain_among_appends(cx: &Cx, read: Read, name: &str) -> Verdict<(Vec<RecordedEvent>, Position)> {
     let other = cx.fresh().await?;
@@ -93,8 +96,10 @@ async fn drain_among_appends(cx: &Cx, read: Read, name: &str) -> Verdict<(Vec<Re
     let told = (page.head, page.version);
     let (mut events, mut next, mut pages) = (page.events, page.next, 1);
     while let Some(read) = next {
-        let writer: &Handle = if pages % 2 == 0 { cx } else { &other };
-        writer.append_any(name, 2).await?;
+        if pages <= APPENDS_MAX {
+            let writer: &Handle = if pages % 2 == 0 { cx } else { &other };
+            writer.append_any(name, 2).await?;
+        }
         let page = cx.read(read).await?;
         pages += 1;
         ensure_eq!((page.head, page.version), told, "head and version told by page {pages}");

@@ -224,7 +224,7 @@ async fn sees_acknowledged(cx: Cx) -> Verdict {
     while writers.at_work().await {
         turn += 1;
         let reader = &handles[turn % handles.len()];
-        let (version, position) = newest(&acknowledged);
+        let (version, _) = newest(&acknowledged);
         let of_stream = reader.drain(Read::stream(&order)).await?;
         ensure!(
             of_stream.version.get() >= version,

@@ -72,7 +72,7 @@ async fn next_in_select(cx: Cx) -> Verdict {
     });
     let mut session = Session::begin(&cx, Subscribe::to(Query::all()).page_size(4), Position::START).await?;
     // Each look that brings nothing makes the next one longer, so that a store behind a network has an answer in the end.
-    let (mut dropped, mut patience) = (0, 1);
+    let (mut dropped, mut patience) = (0, 0);
     let looking = async {
         while session.events.len() < EVENTS {
             tokio::select! {
@@ -81,13 +81,13 @@ async fn next_in_select(cx: Cx) -> Verdict {
                     Some(Ok(signal)) => {
                         cx.count_ops(usize::from(matches!(signal, Signal::Event(_))));
                         session.take_in(&signal)?;
-                        patience = 1;
+                        patience = 0;
                     }
                     ended => ensure!(false, "the subscription ended with {ended:?} after {dropped} dropped looks"),
                 },
                 () = yields(patience) => {
                     dropped += 1;
-                    patience *= 2;
+                    patience = (2 * patience).max(1);
                 }
             }
         }

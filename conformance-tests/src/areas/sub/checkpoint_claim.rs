@@ -53,8 +53,8 @@ checks! {
 async fn checkpoint_epochs_rise(cx: Cx) -> Verdict {
     let (mailer, handles) = (checkpoint("mailer"), cx.handles(3).await?);
     let mut before = None;
-    for i in 0..12 {
-        let epoch = handles[i % 5 % 3].checkpoints().claim_checkpoint(&mailer).await?.owner.epoch();
+    for i in [0, 0, 1, 1, 1, 0, 2, 0, 2, 2, 1, 0] {
+        let epoch = handles[i].checkpoints().claim_checkpoint(&mailer).await?.owner.epoch();
         ensure!(before.is_none_or(|before| epoch > before), "epoch {epoch} was given after {before:?}");
         before = Some(epoch);
     }

@@ -24,15 +24,16 @@ async fn checkpoint_over_filtered(cx: Cx) -> Verdict {
     let subscribe = |after| Subscribe::to(query.clone()).after(after).page_size(10);
     let mut after = Position::START;
     for round in 1..=3 {
+        let claim = store.claim_checkpoint(&mailer).await?;
+        let resumed = claim.checkpoint.map_or(Position::START, |stored| stored.position);
+        ensure_eq!(resumed, after, "where round {round} resumes");
+        let mut session = Session::begin(&cx, subscribe(resumed), resumed).await?;
+        session.until_caught_up().await?;
         cx.append_any("Order-1", 1).await?;
         for _ in 0..25 {
             cx.append_any("Cart-1", 1).await?;
         }
         let log = cx.read_log().await?;
-        let claim = store.claim_checkpoint(&mailer).await?;
-        let resumed = claim.checkpoint.map_or(Position::START, |stored| stored.position);
-        ensure_eq!(resumed, after, "where round {round} resumes");
-        let mut session = Session::begin(&cx, subscribe(resumed), resumed).await?;
         session.until(last(&log)).await?;
         session.is_of(&log, &format!("what came in round {round}"))?;
         ensure_eq!(session.events.len(), 1, "matches handled in round {round}");

@@ -18,7 +18,7 @@ checks! {
         likely_cause: "a flag that is looked at when the next event comes",
     }
     stop_under_load {
-        guarantee: "S8", level: 2, kind: Deterministic,
+        guarantee: "S8", level: 2, kind: Stochastic,
         summary: "Nothing is given after `stop` returned while a writer goes on.",
         likely_cause: "a reading task goes on and fills the queue",
     }
@@ -93,20 +93,23 @@ async fn stop_while_idle(cx: Cx) -> Verdict {
 }
 
 async fn stop_under_load(cx: Cx) -> Verdict {
+    const ROUNDS: usize = 20;
+    cx.minimum_ops(ROUNDS);
     let fresh = cx.fresh().await?;
     let writing = cx.spawn(async move {
-        for _ in 0..400 {
-            fresh.append_any("Order-1", 1).await?;
+        for _ in 0..100 {
+            fresh.append_any("Order-1", 5).await?;
             tokio::task::yield_now().await;
         }
         Verdict::Ok(())
     });
-    for i in 0..20 {
+    for i in 0..ROUNDS {
         let subscribe = Subscribe::to(Query::all()).page_size(8);
         let mut session = Session::begin(&cx, subscribe, Position::START).await?;
         session.until_events(1 + i).await?;
         session.tail().stop().await?;
         gives_nothing(&mut session, "after `stop` while another handle writes").await?;
+        cx.count_op();
     }
     writing.join().await?
 }

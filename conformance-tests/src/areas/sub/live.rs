@@ -46,7 +46,7 @@ async fn live_other_handle(cx: Cx) -> Verdict {
     let there = async {
         for n in 1..=40 {
             // The wait begins before the append, so that there is something to wake.
-            let (appended, arrived) = tokio::join!(fresh.append_any("Order-1", 1), session.until_events(n));
+            let (arrived, appended) = tokio::join!(session.until_events(n), fresh.append_any("Order-1", 1));
             appended?;
             arrived?;
         }
@@ -60,15 +60,19 @@ async fn live_while_waiting(cx: Cx) -> Verdict {
     let handles = cx.handles(3).await?;
     let mut session = Session::after(&cx, &Query::all(), Position::START).await?;
     session.until_caught_up().await?;
-    for n in 1..=12 {
-        let writer = handles[n % 3].clone();
-        let writing = cx.spawn(async move {
-            tokio::task::yield_now().await;
-            writer.append_any("Order-1", 1).await
-        });
-        session.until_events(n).await?;
-        writing.join().await??;
-    }
+    let there = async {
+        for n in 1..=40 {
+            let writer = handles[n % 3].clone();
+            let writing = cx.spawn(async move {
+                tokio::task::yield_now().await;
+                writer.append_any("Order-1", 1).await
+            });
+            session.until_events(n).await?;
+            writing.join().await??;
+        }
+        Verdict::Ok(())
+    };
+    cx.within("forty live events of three handles, one by one,", there).await??;
     session.is_of(&cx.read_log().await?, "live events of three handles")
 }
 

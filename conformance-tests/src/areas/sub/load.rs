@@ -85,6 +85,10 @@ async fn handover_load(cx: Cx) -> Verdict {
             tokio::task::yield_now().await;
         }
         let mut session = Session::begin(&cx, subscribe, begin).await?;
+        // The writers go on between `subscribe` and the first look.
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+        }
         session.until_caught_up().await?;
         done(writing).await?;
         let log = cx.read_log().await?;

@@ -13,9 +13,11 @@ use crate::world::each_handle;
 
 mod closed;
 mod extremes;
+mod faults;
 mod told;
 
-pub const PARTS: &[&[Mutant]] = &[MUTANTS, told::MUTANTS, closed::MUTANTS, extremes::MUTANTS];
+pub const PARTS: &[&[Mutant]] =
+    &[MUTANTS, told::MUTANTS, closed::MUTANTS, extremes::MUTANTS, faults::MUTANTS];
 
 const MUTANTS: &[Mutant] = &[
     Mutant {

@@ -2,4 +2,22 @@
 
 use super::Mutant;
 
-pub const PARTS: &[&[Mutant]] = &[];
+mod checkpoints;
+mod delivery;
+mod ends;
+mod feed;
+mod filters;
+mod handover;
+mod signals;
+mod table;
+
+pub const PARTS: &[&[Mutant]] = &[
+    delivery::MUTANTS,
+    handover::MUTANTS,
+    feed::MUTANTS,
+    signals::MUTANTS,
+    filters::MUTANTS,
+    ends::MUTANTS,
+    checkpoints::IN_A_TABLE,
+    checkpoints::OTHERS,
+];

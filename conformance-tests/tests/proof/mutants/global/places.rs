@@ -37,9 +37,9 @@ pub const MUTANTS: &[Mutant] = &[
         make: || OwnPlaces::world(|| Source::Clock),
     },
     Mutant {
-        name: "milliseconds_and_chance",
+        name: "timestamp_and_chance",
         guarantee: "G3",
-        twin: "ORDER BY created_at, id with random ids",
+        twin: "ORDER BY created_at, id: a DATETIME of seconds and random ids",
         expected: &["global.embeds_stream_order", "global.real_time", "global.real_time_under_load"],
         make: || OwnPlaces::world(|| Source::Chance),
     },
@@ -118,7 +118,7 @@ impl OwnPlace {
             Source::Block | Source::Count => self.index.place(number(), 0),
             // The clocks of the handles differ by seconds.
             Source::Clock => self.index.place(millis() + 5_000 * (self.handle * 5 % 7), number() as u32),
-            Source::Chance => self.index.place(millis(), rand_u32()),
+            Source::Chance => self.index.place(millis() / 1_000, rand_u32()),
         };
         let mut places: Vec<_> = (0..n).map(|_| place()).collect();
         places.sort_unstable();

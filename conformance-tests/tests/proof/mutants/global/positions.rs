@@ -15,11 +15,11 @@ use crate::world::each_handle;
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
-        name: "milliseconds_as_positions",
+        name: "timestamps_as_positions",
         guarantee: "G1",
-        twin: "created_at as the place in the log: ties",
+        twin: "created_at as the place in the log: all rows of one transaction have the same",
         expected: &["global.strictly_increasing"],
-        make: || each_handle(|| Answers(milliseconds)),
+        make: || each_handle(|| Answers(timestamps)),
     },
     Mutant {
         name: "row_number_as_position",
@@ -79,7 +79,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
 ];
 
-fn milliseconds(_: &Read, mut page: Page) -> Result<Page, Error> {
+fn timestamps(_: &Read, mut page: Page) -> Result<Page, Error> {
     let millis = |event: &RecordedEvent| {
         let since =
             event.recorded_at().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);

@@ -66,14 +66,15 @@ pub const MUTANTS: &[Mutant] = &[
         name: "log_shows_later_than_the_stream",
         guarantee: "G2",
         twin: "a global secondary index, which lags behind its table",
-        expected: &["global.no_late_arrivals", "global.seen_in_stream_then_in_log", "read.sees_acknowledged"],
+        expected: &["global.no_late_arrivals", "global.seen_in_stream_then_in_log"],
         make: || each_database(IndexLag::default),
     },
 ];
 
-/// Lets others go ahead for a while that depends on the number.
+/// Lets others go ahead for a while, which differs from number to number.
 async fn linger(number: u64, longest: u64) {
-    for _ in 0..(number * 7) % (longest + 1) {
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    for _ in 0..mixed % (longest + 1) {
         yield_now().await;
     }
 }
