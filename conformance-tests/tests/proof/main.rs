@@ -8,6 +8,7 @@ mod edit;
 mod matrix;
 mod mutants;
 mod oddballs;
+mod oddballs_c;
 mod options;
 mod output;
 mod world;

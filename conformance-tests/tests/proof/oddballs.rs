@@ -21,7 +21,7 @@ pub fn all() -> Vec<Oddball> {
         what: "nothing: the memory store beneath all mutants, without a bug",
         make: || each_handle(|| Plain),
     }];
-    ODDBALLS.to_vec()
+    [ODDBALLS, crate::oddballs_c::ODDBALLS].concat()
 }
 
 struct Plain;
