@@ -1,6 +1,7 @@
 //! Honest stores that are odd in what the contract leaves open. Every check must pass on them, or it demands too much.
 
 mod faulty;
+mod following;
 mod pace;
 mod places;
 
@@ -29,7 +30,7 @@ pub struct Oddball {
 
 /// Every odd store.
 pub fn all() -> Vec<Oddball> {
-    [ODDBALLS, places::ODDBALLS, pace::ODDBALLS, faulty::ODDBALLS].concat()
+    [ODDBALLS, places::ODDBALLS, pace::ODDBALLS, faulty::ODDBALLS, following::ODDBALLS].concat()
 }
 
 const ODDBALLS: &[Oddball] = &[
