@@ -1,6 +1,7 @@
 //! Honest stores that are odd in what the contract leaves open. Every check must pass on them, or it demands too much.
 
 mod pace;
+mod withholding;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +26,7 @@ pub struct Oddball {
 
 /// Every odd store.
 pub fn all() -> Vec<Oddball> {
-    [ODDBALLS, pace::ODDBALLS].concat()
+    [ODDBALLS, pace::ODDBALLS, withholding::ODDBALLS].concat()
 }
 
 const ODDBALLS: &[Oddball] = &[
