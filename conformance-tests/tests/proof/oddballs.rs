@@ -4,6 +4,7 @@ mod faulty;
 mod following;
 mod pace;
 mod places;
+mod withholding;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,7 +31,15 @@ pub struct Oddball {
 
 /// Every odd store.
 pub fn all() -> Vec<Oddball> {
-    [ODDBALLS, places::ODDBALLS, pace::ODDBALLS, faulty::ODDBALLS, following::ODDBALLS].concat()
+    let of_files = [
+        ODDBALLS,
+        places::ODDBALLS,
+        pace::ODDBALLS,
+        faulty::ODDBALLS,
+        following::ODDBALLS,
+        withholding::ODDBALLS,
+    ];
+    of_files.concat()
 }
 
 const ODDBALLS: &[Oddball] = &[
