@@ -21,6 +21,9 @@ mod snap;
 mod sub;
 mod tenant;
 
+pub use snap::honest_cabinets;
+pub use sub::wide_epochs;
+
 /// A broken store, and the checks that must find it out.
 #[derive(Clone, Copy)]
 pub struct Mutant {

@@ -1,8 +1,10 @@
 //! Honest stores that are odd in what the contract leaves open. Every check must pass on them, or it demands too much.
 
 mod faulty;
+mod following;
 mod pace;
 mod places;
+mod withholding;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,7 +31,15 @@ pub struct Oddball {
 
 /// Every odd store.
 pub fn all() -> Vec<Oddball> {
-    [ODDBALLS, places::ODDBALLS, pace::ODDBALLS, faulty::ODDBALLS].concat()
+    let of_files = [
+        ODDBALLS,
+        places::ODDBALLS,
+        pace::ODDBALLS,
+        faulty::ODDBALLS,
+        following::ODDBALLS,
+        withholding::ODDBALLS,
+    ];
+    of_files.concat()
 }
 
 const ODDBALLS: &[Oddball] = &[

@@ -1,9 +1,9 @@
 //! Futures of a subscription that are dropped.
 
-use annalist_core::{Position, Query, Signal, Subscribe};
+use annalist_core::{Position, Query, Subscribe};
 
-use super::session::{Session, last};
-use crate::{Cx, PollLimit, Verdict, checks, ensure};
+use super::session::{Session, last, last_of};
+use crate::{Cx, Verdict, checks};
 
 checks! {
     area: "sub",
@@ -20,40 +20,36 @@ checks! {
 }
 
 async fn next_is_cancel_safe(cx: Cx) -> Verdict {
+    const TURNS: usize = 6;
     let fresh = cx.fresh().await?;
-    const POLLS: usize = 6;
-    cx.minimum_ops(POLLS);
-    for polls in 1..=POLLS {
+    cx.minimum_ops(TURNS);
+    for turns in 0..TURNS {
         let log = cx.append_medley(7).await?;
         for query in [Query::all(), Query::category("Cart")] {
             let subscribe = Subscribe::to(query).page_size(3);
             let mut session = Session::begin(&cx, subscribe, Position::START).await?;
-            // Caught up with, and then live, by looks of so many polls.
-            looks(&cx, &mut session, polls, last(&log)).await?;
+            // Caught up with, and then live, by looks of so many turns.
+            looks(&cx, &mut session, turns, last(&log)).await?;
             for _ in 0..4 {
                 fresh.append_any("Order-1", 1).await?;
-                looks(&cx, &mut session, polls, fresh.head().await?).await?;
+                looks(&cx, &mut session, turns, fresh.head().await?).await?;
             }
             let marker = fresh.append_any("Cart-1", 1).await?;
-            session.until(super::session::last_of(&marker)).await?;
-            session.is_of(&cx.read_log().await?, &format!("what came by looks of {polls} polls"))?;
+            session.until(last_of(&marker)).await?;
+            session.is_of(&cx.read_log().await?, &format!("what came by looks of {turns} turns"))?;
         }
     }
     Ok(())
 }
 
-/// Looks with so many polls at a time until a position is reached; where that is never enough, until patience would be lost.
-async fn looks(cx: &Cx, session: &mut Session, polls: usize, end: Position) -> Verdict {
+/// Looks again and again until a position is reached; where that is never enough, a number of times.
+async fn looks(cx: &Cx, session: &mut Session, turns: usize, end: Position) -> Verdict {
     const LOOKS_MAX: usize = 200;
     for _ in 0..LOOKS_MAX {
         if session.reached >= end {
             break;
         }
-        match PollLimit::new(polls, session.tail().subscription().next()).await {
-            Some(Some(Ok(signal))) => session.take_in(&signal)?,
-            Some(ended) => ensure!(false, "the subscription ended with {ended:?}"),
-            None => tokio::task::yield_now().await,
-        }
+        session.look(turns).await?;
         cx.count_op();
     }
     Ok(())
@@ -72,34 +68,17 @@ async fn next_in_select(cx: Cx) -> Verdict {
     });
     let mut session = Session::begin(&cx, Subscribe::to(Query::all()).page_size(4), Position::START).await?;
     // Each look that brings nothing makes the next one longer, so that a store behind a network has an answer in the end.
-    let (mut dropped, mut patience) = (0, 0);
+    let (mut dropped, mut turns) = (0, 0);
     let looking = async {
         while session.events.len() < EVENTS {
-            tokio::select! {
-                biased;
-                answer = session.tail().subscription().next() => match answer {
-                    Some(Ok(signal)) => {
-                        cx.count_ops(usize::from(matches!(signal, Signal::Event(_))));
-                        session.take_in(&signal)?;
-                        patience = 0;
-                    }
-                    ended => ensure!(false, "the subscription ended with {ended:?} after {dropped} dropped looks"),
-                },
-                () = yields(patience) => {
-                    dropped += 1;
-                    patience = (2 * patience).max(1);
-                }
-            }
+            let came = session.look(turns).await?;
+            dropped += usize::from(!came);
+            turns = if came { 0 } else { (2 * turns).max(1) };
+            cx.count_op();
         }
         Verdict::Ok(())
     };
     cx.within("looking by `select!`", looking).await??;
     writing.join().await??;
     session.is_of(&cx.read_log().await?, &format!("what came by looks of which {dropped} were dropped"))
-}
-
-async fn yields(n: usize) {
-    for _ in 0..n {
-        tokio::task::yield_now().await;
-    }
 }

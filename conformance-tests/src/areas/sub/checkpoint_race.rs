@@ -6,7 +6,7 @@ use annalist_core::{ErrorKind, Position};
 use rand::seq::SliceRandom;
 
 use super::checkpoint::place;
-use super::session::last;
+use super::session::{last, yields};
 use crate::{Cx, Verdict, checkpoint, checks, ensure, ensure_eq};
 
 checks! {
@@ -122,10 +122,11 @@ async fn checkpoint_no_save_after_claim(cx: Cx) -> Verdict {
             }
             Verdict::Ok(acknowledged)
         });
-        // Somewhere in the middle of the saves.
+        // Somewhere in the middle of the saves: not only just after one, which is when it is noticed.
         while place(&new, &name).await? < Some(log[round % 5].position()) {
-            tokio::task::yield_now().await;
+            yields(1).await;
         }
+        yields(round % 4).await;
         let claimed = new.checkpoints().claim_checkpoint(&name).await?.checkpoint;
         let resumed = claimed.map(|stored| stored.position);
         let acknowledged = saving.join().await??;

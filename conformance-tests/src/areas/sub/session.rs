@@ -61,6 +61,24 @@ impl Session {
         Ok(())
     }
 
+    /// Looks for a signal, gives up after so many turns of others, and takes in what came: whether something did.
+    ///
+    /// The turns are this task's own, so that a look also ends where nothing comes that could wake it.
+    pub(super) async fn look(&mut self, turns: usize) -> Verdict<bool> {
+        let answer = tokio::select! {
+            biased;
+            answer = self.tail.subscription().next() => answer,
+            () = yields(turns) => return Ok(false),
+        };
+        let given = self.events.len();
+        match answer {
+            Some(Ok(signal)) => self.take_in(&signal).map(|()| true),
+            ended => {
+                Err(Failure::violation(format!("the subscription ended after {given} events with {ended:?}")))
+            }
+        }
+    }
+
     /// Goes on until a signal reaches a position.
     pub(super) async fn until(&mut self, position: Position) -> Verdict {
         while self.reached < position {
@@ -107,6 +125,13 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("events", &self.events.len()).field("reached", &self.reached).finish()
+    }
+}
+
+/// Lets others run so many times.
+pub(super) async fn yields(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
     }
 }
 

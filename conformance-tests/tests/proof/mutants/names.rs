@@ -138,7 +138,8 @@ const MUTANTS: &[Mutant] = &[
 ];
 
 fn cut(name: &str, bytes: usize) -> String {
-    name[..name.floor_char_boundary(bytes)].to_owned()
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    name[..ends.take_while(|end| *end <= bytes).last().unwrap_or(0)].to_owned()
 }
 
 /// What a composed form would be, for the few letters that the checks use.

@@ -1,6 +1,7 @@
 //! Broken stores for the area `snap`.
 
 use super::Mutant;
+pub use cabinet::honest as honest_cabinets;
 use cabinet::{Flaw, cabinets, kept_in_the_handle, one_for_all_namespaces};
 
 mod cabinet;

@@ -11,6 +11,8 @@ mod handover;
 mod signals;
 mod table;
 
+pub use table::wide_epochs;
+
 pub const PARTS: &[&[Mutant]] = &[
     delivery::MUTANTS,
     handover::MUTANTS,

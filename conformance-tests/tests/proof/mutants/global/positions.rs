@@ -22,6 +22,13 @@ pub const MUTANTS: &[Mutant] = &[
         make: || each_handle(|| Answers(timestamps)),
     },
     Mutant {
+        name: "positions_as_f64",
+        guarantee: "G1",
+        twin: "JSON numbers: beyond 2^53 neighbours become one",
+        expected: &["global.strictly_increasing"],
+        make: || each_handle(|| Answers(as_f64)),
+    },
+    Mutant {
         name: "row_number_as_position",
         guarantee: "G1",
         twin: "ROW_NUMBER() OVER the rows that are read",
@@ -86,6 +93,16 @@ fn timestamps(_: &Read, mut page: Page) -> Result<Page, Error> {
         with_position(event, with_numbers(event.position(), since, 0))
     };
     page.events = page.events.iter().map(millis).collect();
+    Ok(page)
+}
+
+/// As if 2^53 events had gone before.
+fn as_f64(_: &Read, mut page: Page) -> Result<Page, Error> {
+    let rounded = |event: &RecordedEvent| {
+        let number = backend::numbers(event.position()).0 + (1 << 53);
+        with_position(event, with_numbers(event.position(), number as f64 as u64, 0))
+    };
+    page.events = page.events.iter().map(rounded).collect();
     Ok(page)
 }
 

@@ -147,6 +147,7 @@ impl Bug for RoundRobin {
         };
         // Two in turn, because a stream and the log are often read one after the other.
         let reads = self.reads.fetch_add(1, Ordering::Relaxed);
-        if reads / 2 % 2 == 0 { honest.read(read).await } else { as_of(honest, read, lagging).await }
+        let lags = reads / 2 % 2 == 1;
+        if lags { as_of(honest, read, lagging).await } else { honest.read(read).await }
     }
 }

@@ -90,6 +90,11 @@ pub fn cabinets(flaw: Flaw) -> Arc<dyn World> {
     Arc::new(Cabinets::new(flaw, Reach::Namespace))
 }
 
+/// An honest cabinet.
+pub fn honest() -> Arc<dyn World> {
+    cabinets(Flaw::None)
+}
+
 /// An honest cabinet that all namespaces share.
 pub fn one_for_all_namespaces() -> Arc<dyn World> {
     Arc::new(Cabinets::new(Flaw::None, Reach::Everyone))
