@@ -1,5 +1,6 @@
 //! The log: what is behind the lock, and the facts about it that admission asks for.
 
+use std::hash::BuildHasher;
 use std::ops::{Bound, Range};
 use std::time::SystemTime;
 
@@ -8,7 +9,7 @@ use annalist_core::{
     StreamId, Version, backend,
 };
 use annalist_engine::admission::{Facts, Stored, Verdict, admit};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 /// How many events one page of a query may look at, so that a sparse query does not hold the lock for long.
 const LOOKED_AT_MAX: usize = 10_000;
@@ -18,8 +19,10 @@ const LOOKED_AT_MAX: usize = 10_000;
 pub(crate) struct Log {
     id: LogId,
     entries: Vec<Entry>,
-    streams: HashMap<StreamId, Stream>,
-    ids: HashMap<(u32, EventId), u32>,
+    /// The indices of each stream's events.
+    streams: HashMap<StreamId, Vec<u32>>,
+    ids: HashTable<Slot>,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug)]
@@ -29,16 +32,25 @@ struct Entry {
     append: (u32, u32),
 }
 
-/// A stream's events, as indices of the log.
-#[derive(Debug)]
-struct Stream {
-    number: u32,
-    entries: Vec<u32>,
+/// The place of an event in the table of ids. It keeps the hash of stream and id, so that the table can grow without a
+/// look at the events.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    index: u32,
+    hash: u32,
+}
+
+impl Slot {
+    /// The table wants 64 bits, of which the highest and the lowest count.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl Log {
     pub(crate) fn new(id: LogId) -> Self {
-        Self { id, entries: Vec::new(), streams: HashMap::new(), ids: HashMap::new() }
+        let hasher = DefaultHashBuilder::default();
+        Self { id, entries: Vec::new(), streams: HashMap::new(), ids: HashTable::new(), hasher }
     }
 
     pub(crate) fn id(&self) -> LogId {
@@ -78,18 +90,18 @@ impl Log {
         let extent = (index(self.entries.len()), index(append.event_count()));
         let mut written = Vec::with_capacity(append.writes().len());
         for write in append.writes().iter().filter(|write| !write.events.is_empty()) {
-            let number = index(self.streams.len());
-            let stream = self.streams.entry_ref(&write.stream);
-            let stream = stream.or_insert_with(|| Stream { number, entries: Vec::new() });
-            let first_version = Version::new(stream.entries.len() as u64 + 1);
+            let stream = self.streams.entry_ref(&write.stream).or_default();
+            let first_version = Version::new(stream.len() as u64 + 1);
             let mut positions = Vec::with_capacity(write.events.len());
             for event in &write.events {
                 let at = index(self.entries.len());
                 let position = backend::position(self.id, u64::from(at) + 1, 0);
-                stream.entries.push(at);
-                let version = Version::new(stream.entries.len() as u64);
+                stream.push(at);
+                let version = Version::new(stream.len() as u64);
+                let hash = self.hasher.hash_one((&write.stream, event.id())) as u32;
+                let slot = Slot { index: at, hash };
+                self.ids.insert_unique(Slot::spread(hash), slot, |slot| Slot::spread(slot.hash));
                 let event = backend::recorded(event.clone(), write.stream.clone(), version, position, now);
-                self.ids.insert((stream.number, event.id()), at);
                 self.entries.push(Entry { event, append: extent });
                 positions.push(position);
             }
@@ -102,14 +114,14 @@ impl Log {
     pub(crate) fn truncate(&mut self, position: Position) {
         let kept = self.count_up_to(position);
         self.entries.truncate(kept);
-        self.ids.retain(|_, at| (*at as usize) < kept);
+        self.ids.retain(|slot| (slot.index as usize) < kept);
         for stream in self.streams.values_mut() {
-            stream.entries.retain(|at| (*at as usize) < kept);
+            stream.retain(|at| (*at as usize) < kept);
         }
     }
 
     pub(crate) fn read_stream(&self, read: &Read, stream: &StreamId) -> Result<Page, Error> {
-        let entries = self.streams.get(stream).map_or(&[][..], |stream| &stream.entries);
+        let entries = self.streams.get(stream).map_or(&[][..], Vec::as_slice);
         let version = read.fixed_version().unwrap_or(Version::new(entries.len() as u64));
         let head = self.head_of(read)?;
         let (from, to) = read.versions();
@@ -206,15 +218,18 @@ fn in_direction(range: Range<usize>, direction: Direction) -> impl Iterator<Item
 
 impl Facts for Log {
     fn version(&self, stream: &StreamId) -> Result<Version, Error> {
-        let events = self.streams.get(stream).map_or(0, |stream| stream.entries.len());
+        let events = self.streams.get(stream).map_or(0, Vec::len);
         Ok(Version::new(events as u64))
     }
 
     fn stored(&self, stream: &StreamId, event: &NewEvent) -> Result<Option<Stored>, Error> {
-        let number = self.streams.get(stream).map(|stream| stream.number);
-        let at = number.and_then(|number| self.ids.get(&(number, event.id())));
-        Ok(at.map(|at| {
-            let Entry { event: stored, append: (first, events) } = &self.entries[*at as usize];
+        let hash = self.hasher.hash_one((stream, event.id())) as u32;
+        let slot = self.ids.find(Slot::spread(hash), |slot| {
+            let stored = &self.entries[slot.index as usize].event;
+            slot.hash == hash && stored.id() == event.id() && stored.stream() == stream
+        });
+        Ok(slot.map(|slot| {
+            let Entry { event: stored, append: (first, events) } = &self.entries[slot.index as usize];
             Stored {
                 version: stored.version(),
                 position: stored.position(),

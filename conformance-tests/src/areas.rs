@@ -8,6 +8,7 @@ mod conc;
 mod errors;
 mod global;
 mod idem;
+mod limits;
 mod meta;
 mod model;
 mod names;
@@ -17,6 +18,7 @@ mod res;
 mod snap;
 mod sub;
 mod tenant;
+mod writers;
 
 /// Every check, in the order in which an author of a backend meets them.
 ///
@@ -30,6 +32,7 @@ pub fn all() -> Vec<Check> {
         append::PARTS,
         read::PARTS,
         payload::PARTS,
+        limits::PARTS,
         names::PARTS,
         batch::PARTS,
         idem::PARTS,

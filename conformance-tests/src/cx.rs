@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use annalist_core::{Capabilities, Query, Read, RecordedEvent, StreamId, Subscribe};
+use annalist_core::{Capabilities, EventId, Query, Read, RecordedEvent, StreamId, Subscribe};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::Barrier;
@@ -89,6 +89,15 @@ impl Cx {
         self.open_namespace(&self.0.namespace).await
     }
 
+    /// Another handle that nobody else holds: dropping it drops the store, and nothing closes it once the check is over.
+    ///
+    /// # Errors
+    ///
+    /// A violation if the harness cannot open it.
+    pub async fn fresh_to_drop(&self) -> Verdict<Handle> {
+        open(&*self.0.harness, &self.0.namespace, &self.0.settings, &Mutex::default()).await
+    }
+
     /// `n` independent handles on the same namespace, the main one being the first.
     ///
     /// # Errors
@@ -140,6 +149,15 @@ impl Cx {
     /// [`Failure::Unverified`], [`Failure::NotApplicable`], or a violation if the hook fails.
     pub async fn fault(&self, fault: Fault) -> Verdict {
         hooked(crate::Hook::Fault, self.0.harness.fault(&self.0.namespace, fault).await)
+    }
+
+    /// The ids of the events that are held up on their way by [`Fault::Stall`].
+    ///
+    /// # Errors
+    ///
+    /// As [`fault`](Self::fault).
+    pub async fn held(&self) -> Verdict<Vec<EventId>> {
+        hooked(crate::Hook::Fault, self.0.harness.held(&self.0.namespace).await)
     }
 
     /// What the store declares.
@@ -308,7 +326,7 @@ impl Cx {
     }
 }
 
-fn hooked(hook: crate::Hook, answer: Result<(), HookError>) -> Verdict {
+fn hooked<T>(hook: crate::Hook, answer: Result<T, HookError>) -> Verdict<T> {
     answer.map_err(|error| match error {
         HookError::NotProvided => Failure::Unverified(hook),
         HookError::NotApplicable(reason) => Failure::NotApplicable(reason),

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use annalist_core::{CheckpointStore, EventStore, Position, SnapshotStore};
+use annalist_core::{CheckpointStore, EventId, EventStore, Position, SnapshotStore};
 use async_trait::async_trait;
 
 /// Any error of a harness.
@@ -75,6 +75,16 @@ pub trait Harness: Send + Sync + 'static {
     /// [`HookError::NotProvided`] unless the harness can do it; [`HookError::NotApplicable`] where there is no way to break.
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         let _ = (namespace, fault);
+        Err(HookError::NotProvided)
+    }
+
+    /// The ids of the events that are held up on their way by [`Fault::Stall`]: they have left the store's own queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`fault`](Self::fault).
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        let _ = namespace;
         Err(HookError::NotProvided)
     }
 }

@@ -85,11 +85,15 @@
 //! - How far a bug's own state reaches is said by `each_handle(|| …)`, `each_database(|| …)` (shared by the handles of one namespace) and
 //!   `everywhere(…)` (shared by all namespaces). For more, implement `World`: it can change which namespace opens, how its memory store is made, what
 //!   opening gives (any store at all), and the hooks. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
-//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `edit_signals`; the
+//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `at` (a
+//!   position by its numbers), `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
+//! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
+//! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
-//! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it, `--full` runs every check on the mutant, `--runs 200`
+//! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what
+//! each check observed (is it the right reason?), `--full` runs every check on the mutant, `--runs 200`
 //! measures how often the checks that tell by chance find their mutants, `--oddball plain --check NAME` runs a check on the honest memory store.
 
 mod areas;

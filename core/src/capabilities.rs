@@ -198,6 +198,9 @@ fn within(what: &'static str, limit: &'static str, max: usize, value: usize) -> 
 }
 
 fn distinct_streams(append: &Append) -> Result<(), Error> {
+    if append.writes().len() + append.checks().len() < 2 {
+        return Ok(());
+    }
     let written = append.writes().iter().map(|write| &write.stream);
     let mut streams: Vec<_> = written.chain(append.checks().iter().map(|check| &check.stream)).collect();
     match first_twice(&mut streams) {
@@ -209,6 +212,9 @@ fn distinct_streams(append: &Append) -> Result<(), Error> {
 }
 
 fn distinct_ids(events: &[crate::NewEvent]) -> Result<(), Error> {
+    if events.len() < 2 {
+        return Ok(());
+    }
     let mut ids: Vec<_> = events.iter().map(crate::NewEvent::id).collect();
     match first_twice(&mut ids) {
         Some(id) => {
@@ -219,7 +225,7 @@ fn distinct_ids(events: &[crate::NewEvent]) -> Result<(), Error> {
     }
 }
 
-/// A value that occurs twice. Sorts where there is more than one value.
+/// A value that occurs twice.
 fn first_twice<T: Ord + Copy>(values: &mut [T]) -> Option<T> {
     values.sort_unstable();
     values.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])

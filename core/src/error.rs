@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{CheckpointName, EventId, ExpectedVersion, Position, StreamId, Version};
 
 /// What went wrong, what to do about it, and what caused it.
 ///
 /// The message never contains a password, key, token or payload (E2). The cause is told by
-/// [`source`](std::error::Error::source) alone.
+/// [`source`](std::error::Error::source) alone. It clones in order to answer several callers whose requests failed as one.
 ///
 /// ```
 /// use annalist_core::{Error, ErrorKind, Remedy, StreamId};
@@ -19,13 +20,15 @@ use crate::{CheckpointName, EventId, ExpectedVersion, Position, StreamId, Versio
 /// assert_eq!(error.remedy(), Remedy::FixRequest);
 /// assert_eq!(error.to_string(), "invalid stream id: must not be empty value=\"\"");
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: Option<&'static str>,
     stream: Option<StreamId>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What kind of error it is, told apart by what the caller should do.
@@ -331,7 +334,7 @@ impl Error {
     /// The same with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

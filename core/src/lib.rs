@@ -8,6 +8,7 @@ mod checkpoint;
 mod error;
 mod event;
 mod id;
+mod json;
 mod metadata;
 mod name;
 mod position;

@@ -265,6 +265,20 @@ impl Read {
     }
 }
 
+/// A whole stream.
+impl From<&StreamId> for Read {
+    fn from(stream: &StreamId) -> Self {
+        Self::stream(stream)
+    }
+}
+
+/// All that matches.
+impl From<Query> for Read {
+    fn from(query: Query) -> Self {
+        Self::log(query)
+    }
+}
+
 /// How far a page came: where the next one goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {

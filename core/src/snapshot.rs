@@ -70,10 +70,10 @@ impl fmt::Debug for Snapshot {
 ///
 /// # Contract
 ///
-/// - **N1** [`load`](Self::load) must give the newest at or below a version, whatever the order of saving.
+/// - **N1** [`load`](Self::load_snapshot) must give the newest at or below a version, whatever the order of saving.
 /// - **N2** Saving the same key again must replace it atomically.
 /// - **N3** A snapshot must never be an event: no stream, log, version or subscription shows it.
-/// - **N4** Saving must be atomic, and [`prune`](Self::prune) must keep the newest.
+/// - **N4** Saving must be atomic, and [`prune`](Self::prune_snapshots) must keep the newest.
 /// - **R3** A load must see every save that was acknowledged before it began.
 /// - Snapshots of different streams, schemas and namespaces must never mix. The store does not compare a snapshot with its
 ///   stream: one ahead of it is kept, and is skipped by whoever rehydrates (N5).

@@ -22,6 +22,11 @@ pub enum Start {
     Now,
 }
 
+impl Start {
+    /// With the first event of the log.
+    pub const BEGINNING: Self = Self::After(Position::START);
+}
+
 /// What to follow, and how.
 ///
 /// ```

@@ -1,5 +1,9 @@
-//! Checks of the area `names`.
+//! Checks of the area `names`: every name is kept as it is, and only itself.
 
 use crate::Check;
 
-pub(crate) const PARTS: &[&[Check]] = &[];
+mod kinds;
+mod lists;
+mod streams;
+
+pub(crate) const PARTS: &[&[Check]] = &[streams::CHECKS, kinds::CHECKS];

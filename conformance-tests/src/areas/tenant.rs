@@ -1,5 +1,9 @@
-//! Checks of the area `tenant`.
+//! Checks of the area `tenant`: two namespaces never see, order or delay one another.
 
 use crate::Check;
 
-pub(crate) const PARTS: &[&[Check]] = &[];
+mod keeping;
+mod logs;
+mod writing;
+
+pub(crate) const PARTS: &[&[Check]] = &[logs::CHECKS, writing::CHECKS, keeping::CHECKS];

@@ -66,6 +66,12 @@ pub fn with_position(event: &RecordedEvent, position: Position) -> RecordedEvent
     backend::recorded(new, stream, event.version(), position, event.recorded_at())
 }
 
+/// A position with these two numbers, in the log of another position.
+pub fn at(like: Position, major: u64, minor: u32) -> Position {
+    let tag = &like.to_string()[..8];
+    format!("{tag}-{major:016x}-{minor:08x}").parse().expect("the text form of a position")
+}
+
 /// The same event in another stream.
 pub fn with_stream(event: &RecordedEvent, stream: StreamId) -> RecordedEvent {
     backend::recorded(event.event().clone(), stream, event.version(), event.position(), event.recorded_at())

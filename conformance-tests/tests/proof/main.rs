@@ -5,12 +5,16 @@
 
 mod bug;
 mod edit;
+mod edit_read;
+mod faulty;
+mod look;
 mod matrix;
 mod mutants;
+mod odd;
 mod oddballs;
-mod oddballs_c;
 mod options;
 mod output;
+mod senders;
 mod world;
 
 use std::process::ExitCode;

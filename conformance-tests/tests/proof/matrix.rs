@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annalist_conformance::{Check, CheckResult, Harness, Settings, run_check};
+use annalist_conformance::{Check, CheckResult, Outcome, Settings, run_check};
 use futures::StreamExt;
 
 use crate::mutants::Mutant;
@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
 /// One run of one check on one store.
 struct Job {
     store: usize,
-    harness: Arc<dyn Harness>,
+    harness: Arc<WorldHarness>,
     check: Check,
     settings: Settings,
 }
@@ -76,7 +76,9 @@ async fn prove(options: &Options) -> Outcomes {
         oddballs.iter().enumerate().map(|(i, odd)| judge_odd(odd, &oddball_results, i)).collect();
     Outcomes {
         whole: options.is_whole(),
+        tell_why: !options.mutants.is_empty(),
         checks_without_killer: without_killer(&checks, &mutant_rows, options),
+        checks_never_passed: never_passed(&checks, &oddball_results, options),
         checks: checks.len(),
         mutants: mutant_rows,
         oddballs: oddball_rows,
@@ -123,18 +125,28 @@ async fn run_all(jobs: Vec<Job>) -> Vec<(usize, CheckResult)> {
         let task = tokio::spawn(run_check(harness, check, settings));
         (store, task.await.expect("the runner itself does not panic"))
     };
-    futures::stream::iter(jobs).map(one).buffer_unordered(AT_ONCE).collect().await
+    let (alone, together): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.harness.alone());
+    let mut results: Vec<_> =
+        futures::stream::iter(together).map(one).buffer_unordered(AT_ONCE).collect().await;
+    for job in alone {
+        results.push(one(job).await);
+    }
+    results
 }
 
 /// What the checks made of one mutant. It is killed if every expected check failed in every run.
 fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], store: usize) -> MutantRow {
     let mut powers: BTreeMap<&'static str, Power> = BTreeMap::new();
+    let mut why: BTreeMap<&'static str, &str> = BTreeMap::new();
     for (_, result) in results.iter().filter(|(of, _)| *of == store) {
         let counts = result.kind != "deterministic";
         let power =
             powers.entry(result.name).or_insert(Power { check: result.name, counts, runs: 0, kills: 0 });
         power.runs += 1;
-        power.kills += usize::from(result.outcome.is_failure());
+        if result.outcome.is_failure() {
+            power.kills += 1;
+            why.entry(result.name).or_insert(&result.reason);
+        }
     }
     let known: BTreeSet<_> = checks.iter().map(|check| check.name).collect();
     let expected = || mutant.expected.iter().copied();
@@ -156,6 +168,7 @@ fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], st
         expected: mutant.expected,
         survived,
         unknown,
+        why: why.iter().map(|(check, why)| format!("{check}: {why}")).collect(),
         power: expected_powers.into_iter().filter(|power| power.counts).collect(),
     }
 }
@@ -181,4 +194,14 @@ fn without_killer(checks: &[Check], mutants: &[MutantRow], options: &Options) ->
     }
     let killing: BTreeSet<_> = mutants.iter().flat_map(|mutant| &mutant.killed_by).copied().collect();
     checks.iter().map(|check| check.name).filter(|name| !killing.contains(name)).collect()
+}
+
+/// The checks that passed on no honest store: nothing shows that they can.
+fn never_passed(checks: &[Check], results: &[(usize, CheckResult)], options: &Options) -> Vec<&'static str> {
+    if !options.is_whole() {
+        return Vec::new();
+    }
+    let passed = results.iter().filter(|(_, result)| result.outcome == Outcome::Pass);
+    let passed: BTreeSet<_> = passed.map(|(_, result)| result.name).collect();
+    checks.iter().map(|check| check.name).filter(|name| !passed.contains(name)).collect()
 }

@@ -10,6 +10,7 @@ mod conc;
 mod errors;
 mod global;
 mod idem;
+mod limits;
 mod meta;
 mod model;
 mod names;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Mutant> {
         append::PARTS,
         read::PARTS,
         payload::PARTS,
+        limits::PARTS,
         names::PARTS,
         batch::PARTS,
         idem::PARTS,

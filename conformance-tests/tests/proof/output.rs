@@ -29,6 +29,8 @@ pub struct MutantRow {
     pub survived: Vec<&'static str>,
     /// Expected checks that do not exist.
     pub unknown: Vec<&'static str>,
+    /// What each check that failed observed.
+    pub why: Vec<String>,
     /// The detection rates of the checks that tell by chance.
     pub power: Vec<Power>,
 }
@@ -54,19 +56,25 @@ pub struct Outcomes {
     pub mutants: Vec<MutantRow>,
     pub oddballs: Vec<OddballRow>,
     pub checks_without_killer: Vec<&'static str>,
+    pub checks_never_passed: Vec<&'static str>,
     pub checks: usize,
+    /// Whether people want to read what was observed of each mutant, to see that it is found out for the right reason.
+    #[serde(skip)]
+    pub tell_why: bool,
     /// Whether nothing was filtered out.
     #[serde(skip)]
     pub whole: bool,
 }
 
 impl Outcomes {
-    /// Mutants killed, checks with a killer and oddballs passed are the tests of the proof.
+    /// Mutants killed, oddballs passed, and checks that are seen to fail and seen to pass are the tests of the proof.
     fn counts(&self) -> (usize, usize) {
         let killed = self.mutants.iter().filter(|mutant| mutant.killed()).count();
         let passed = self.oddballs.iter().filter(|oddball| oddball.passed).count();
-        let checks = if self.whole { self.checks } else { 0 };
-        let good = killed + passed + checks - self.checks_without_killer.len();
+        // A check counts twice: that it can fail, and that it can pass.
+        let checks = if self.whole { 2 * self.checks } else { 0 };
+        let good =
+            killed + passed + checks - self.checks_without_killer.len() - self.checks_never_passed.len();
         (good, self.mutants.len() + self.oddballs.len() + checks - good)
     }
 
@@ -84,6 +92,9 @@ impl Outcomes {
             for name in &mutant.survived {
                 println!("         {name} did not find it out");
             }
+            if self.tell_why {
+                mutant.why.iter().for_each(|why| println!("         {why}"));
+            }
             for name in &mutant.unknown {
                 println!("         {name} is no check");
             }
@@ -98,6 +109,9 @@ impl Outcomes {
         }
         for name in &self.checks_without_killer {
             println!("NO KILLER {name}: no mutant shows that it can fail");
+        }
+        for name in &self.checks_never_passed {
+            println!("NO PASS   {name}: no honest store shows that it can pass");
         }
         self.print_power();
         let (good, bad) = self.counts();
@@ -140,11 +154,15 @@ impl Outcomes {
                 let _ = writeln!(page, "| {check} | {} | {kills} of {runs} |", mutant.name);
             }
         }
-        page += "\n## Checks without a killer\n\n";
-        page += &match self.checks_without_killer.as_slice() {
-            [] => "None.\n".to_owned(),
-            names => names.iter().map(|name| format!("- {name}\n")).collect(),
-        };
-        page
+        page + &listed("Checks that find no broken store out", &self.checks_without_killer)
+            + &listed("Checks that pass on no honest store", &self.checks_never_passed)
     }
+}
+
+fn listed(title: &str, names: &[&str]) -> String {
+    let names = match names {
+        [] => "None.\n".to_owned(),
+        names => names.iter().map(|name| format!("- {name}\n")).collect(),
+    };
+    format!("\n## {title}\n\n{names}")
 }

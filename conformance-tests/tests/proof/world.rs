@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
+use annalist_core::EventId;
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 
@@ -13,6 +14,12 @@ use crate::bug::{Broken, Bug};
 pub trait World: Send + Sync + 'static {
     /// The bug of a handle that is opened on a namespace.
     fn bug(&self, namespace: &str) -> Arc<dyn Bug>;
+
+    /// Whether its checks run one at a time, with nothing beside them: for bugs that panic in the background, where nobody
+    /// can tell which check it was.
+    fn alone(&self) -> bool {
+        false
+    }
 
     /// The namespace that is really opened where this one is asked for.
     fn namespace(&self, asked: &str) -> String {
@@ -49,6 +56,50 @@ pub trait World: Send + Sync + 'static {
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         let _ = (namespace, fault);
         Err(HookError::NotApplicable("has no connection to lose".to_owned()))
+    }
+
+    /// What is held up on the way.
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        let _ = namespace;
+        Err(HookError::NotProvided)
+    }
+}
+
+/// The same world, for bugs that panic in the background.
+pub fn alone(world: Arc<dyn World>) -> Arc<dyn World> {
+    Arc::new(Alone(world))
+}
+
+struct Alone(Arc<dyn World>);
+
+#[async_trait]
+impl World for Alone {
+    fn bug(&self, namespace: &str) -> Arc<dyn Bug> {
+        self.0.bug(namespace)
+    }
+
+    fn alone(&self) -> bool {
+        true
+    }
+
+    fn namespace(&self, asked: &str) -> String {
+        self.0.namespace(asked)
+    }
+
+    fn store(&self) -> MemoryStore {
+        self.0.store()
+    }
+
+    async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
+        self.0.open(namespace, honest).await
+    }
+
+    async fn rewind(&self, namespace: &str, honest: &MemoryStore, rewind: Rewind) -> Result<(), HookError> {
+        self.0.rewind(namespace, honest, rewind).await
+    }
+
+    async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
+        self.0.fault(namespace, fault).await
     }
 }
 
@@ -104,6 +155,10 @@ impl WorldHarness {
         Arc::new(Self { name, world, databases: Namespaces::default() })
     }
 
+    pub fn alone(&self) -> bool {
+        self.world.alone()
+    }
+
     fn honest(&self, namespace: &str) -> MemoryStore {
         self.databases.get(&self.world.namespace(namespace), || self.world.store())
     }
@@ -129,5 +184,9 @@ impl Harness for WorldHarness {
 
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         self.world.fault(namespace, fault).await
+    }
+
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        self.world.held(namespace).await
     }
 }

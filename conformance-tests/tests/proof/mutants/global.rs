@@ -2,4 +2,10 @@
 
 use super::Mutant;
 
-pub const PARTS: &[&[Mutant]] = &[];
+mod history;
+mod index;
+mod places;
+mod positions;
+mod visibility;
+
+pub const PARTS: &[&[Mutant]] = &[positions::MUTANTS, history::MUTANTS, visibility::MUTANTS, places::MUTANTS];

@@ -2,4 +2,12 @@
 
 use super::Mutant;
 
-pub const PARTS: &[&[Mutant]] = &[];
+mod aliases;
+mod content;
+mod kept;
+mod partly;
+mod retry;
+mod twins;
+
+pub const PARTS: &[&[Mutant]] =
+    &[kept::MUTANTS, partly::MUTANTS, content::MUTANTS, retry::MUTANTS, twins::MUTANTS];

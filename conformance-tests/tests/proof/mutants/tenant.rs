@@ -2,4 +2,7 @@
 
 use super::Mutant;
 
-pub const PARTS: &[&[Mutant]] = &[];
+mod shared;
+mod whole;
+
+pub const PARTS: &[&[Mutant]] = &[whole::MUTANTS, shared::MUTANTS];

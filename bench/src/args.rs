@@ -1,0 +1,65 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::{Arg, ValueExt};
+
+use crate::subject::Result;
+
+const HELP: &str = "\
+Runs workloads over Annalist and over the raw technology beside it, and writes bench.json, bench.md and charts.
+
+  --report DIR        where to write (required)
+  --backend NAME      only this backend; may be repeated (memory)
+  --workload W        only this workload; may be repeated (W1 W1N W2 W3 W4 W5 W6 MISS)
+  --rounds N          rounds per case, alternating between the two sides (default 5)
+  --seconds N         how long W6 and MISS run in each round (default 10)
+  --scale PERCENT     how much of the usual volume the other workloads handle (default 100)
+";
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) report: PathBuf,
+    /// Empty means all.
+    pub(crate) backends: Vec<String>,
+    /// Empty means all.
+    pub(crate) workloads: Vec<String>,
+    pub(crate) rounds: u32,
+    pub(crate) duration: Duration,
+    pub(crate) scale_percent: u64,
+}
+
+/// `None` where only help was wanted.
+pub(crate) fn parse() -> Result<Option<Options>> {
+    let mut parser = lexopt::Parser::from_env();
+    let mut report = None;
+    let (mut backends, mut workloads) = (Vec::new(), Vec::new());
+    let (mut rounds, mut seconds, mut scale_percent) = (5, 10.0, 100);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("report") => report = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("backend") => backends.push(parser.value()?.string()?),
+            Arg::Long("workload") => workloads.push(parser.value()?.string()?.to_uppercase()),
+            Arg::Long("rounds") => rounds = parser.value()?.parse()?,
+            Arg::Long("seconds") => seconds = parser.value()?.parse()?,
+            Arg::Long("scale") => scale_percent = parser.value()?.parse()?,
+            Arg::Long("help") => {
+                print!("{HELP}");
+                return Ok(None);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if rounds == 0 || scale_percent == 0 {
+        return Err("--rounds and --scale must be at least 1".into());
+    }
+    Ok(Some(Options {
+        report: report.ok_or("--report DIR is missing")?,
+        backends,
+        workloads,
+        rounds,
+        duration: Duration::try_from_secs_f64(seconds)?,
+        scale_percent,
+    }))
+}

@@ -1,0 +1,127 @@
+//! Memory: Annalist's store beside a bare `Vec` under a `Mutex`, which checks, numbers and remembers nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use annalist_memory::MemoryStore;
+use tokio::sync::Notify;
+
+use crate::annalist::Annalist;
+use crate::payload::{number, payload};
+use crate::subject::{Backend, Expected, Follow, Result, Subject, Verdict, Volume};
+
+pub(crate) struct Memory;
+
+impl Backend for Memory {
+    const NAME: &'static str = "memory";
+    type Raw = RawMemory;
+
+    async fn annalist(&self) -> Result<Annalist> {
+        Ok(Annalist(Arc::new(MemoryStore::new())))
+    }
+
+    async fn raw(&self) -> Result<RawMemory> {
+        Ok(RawMemory::default())
+    }
+
+    fn volume(&self) -> Volume {
+        Volume { singles: 500_000, batched: 1_000_000, slice: 2_000, racing: 50_000, stream_reads: 2_000_000 }
+    }
+}
+
+/// An event as it is pushed: its stream and its payload, both made beforehand.
+#[derive(Clone)]
+struct Event {
+    stream: Arc<str>,
+    payload: Arc<[u8]>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct RawMemory(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    events: Mutex<Vec<Event>>,
+    more: Notify,
+}
+
+impl RawMemory {
+    fn events(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events, and how long the log must be for them to be pushed.
+pub(crate) struct Push {
+    events: Vec<Event>,
+    len: Option<u64>,
+}
+
+impl Subject for RawMemory {
+    const NAME: &'static str = "raw";
+    type Append = Push;
+    type Follower = Tail;
+
+    fn prepare(&self, stream: &str, expected: Expected, first: u64, events: u64) -> Result<Push> {
+        let stream: Arc<str> = stream.into();
+        let event = |n| Event { stream: Arc::clone(&stream), payload: payload(n).into() };
+        // A bare `Vec` has no streams: the demand is kept only for the log of a single stream, where it is its length.
+        let len = match expected {
+            Expected::Version(version) if &*stream == crate::workload::RACED => Some(version),
+            _ => None,
+        };
+        Ok(Push { events: (first..first + events).map(event).collect(), len })
+    }
+
+    async fn append(&self, push: Push) -> Result<Verdict> {
+        {
+            let mut events = self.events();
+            if push.len.is_some_and(|len| len != events.len() as u64) {
+                return Ok(Verdict::Conflict);
+            }
+            events.extend(push.events);
+        }
+        self.0.more.notify_waiters();
+        Ok(Verdict::Written)
+    }
+
+    async fn version(&self, _: &str) -> Result<u64> {
+        Ok(self.events().len() as u64)
+    }
+
+    async fn read_stream(&self, stream: &str) -> Result<u64> {
+        let of_stream: Vec<Event> = self.events().iter().filter(|e| &*e.stream == stream).cloned().collect();
+        Ok(of_stream.len() as u64)
+    }
+
+    async fn read_log(&self) -> Result<u64> {
+        let events: Vec<Event> = self.events().clone();
+        Ok(events.len() as u64)
+    }
+
+    async fn follow(&self) -> Result<Tail> {
+        Ok(Tail { log: self.clone(), seen: 0, taken: Vec::new().into_iter() })
+    }
+}
+
+pub(crate) struct Tail {
+    log: RawMemory,
+    seen: usize,
+    taken: std::vec::IntoIter<Event>,
+}
+
+impl Follow for Tail {
+    async fn next(&mut self) -> Result<u64> {
+        loop {
+            if let Some(event) = self.taken.next() {
+                return Ok(number(&event.payload).ok_or("an event without a number")?);
+            }
+            let woken = self.log.0.more.notified();
+            let taken: Vec<Event> = self.log.events()[self.seen..].to_vec();
+            if taken.is_empty() {
+                woken.await;
+            }
+            self.seen += taken.len();
+            self.taken = taken.into_iter();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The workloads, each written once for both sides. Every one starts from an empty log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::subject::{Expected, Result, Subject, Verdict, Volume};
+
+mod append;
+mod follow;
+mod race;
+mod read;
+
+/// The stream for which all tasks of W3 race, alone in its log.
+pub(crate) const RACED: &str = "Race-1";
+
+/// One row of the table: a workload under one setting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Case {
+    pub(crate) workload: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) tasks: u64,
+    pub(crate) batch: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Append { stream: append::Streams, expected: bool },
+    Race,
+    ReadStream { events: u64 },
+    ReadLog { events: u64 },
+    Latency,
+    Missed,
+}
+
+/// One number that a round gave.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Reading {
+    pub(crate) unit: &'static str,
+    pub(crate) value: f64,
+}
+
+/// For how long the workloads run that are bounded by time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) duration: Duration,
+    pub(crate) volume: Volume,
+}
+
+const fn case(workload: &'static str, what: &'static str, tasks: u64, batch: u64, kind: Kind) -> Case {
+    Case { workload, what, tasks, batch, kind }
+}
+
+const SINGLE: Kind = Kind::Append { stream: append::Streams::OnePerTask, expected: false };
+const NEW_STREAMS: Kind = Kind::Append { stream: append::Streams::OnePerAppend, expected: false };
+const EXPECTED: Kind = Kind::Append { stream: append::Streams::OnePerTask, expected: true };
+
+/// All cases, in the order in which they are run and shown.
+pub(crate) const CASES: [Case; 16] = [
+    case("W1", "one event per append, a stream per task", 1, 1, SINGLE),
+    case("W1", "one event per append, a stream per task", 8, 1, SINGLE),
+    case("W1", "one event per append, a stream per task", 64, 1, SINGLE),
+    case("W1N", "one event per append, each to a new stream", 1, 1, NEW_STREAMS),
+    case("W2", "batches with expected version, a stream per task", 1, 10, EXPECTED),
+    case("W2", "batches with expected version, a stream per task", 1, 100, EXPECTED),
+    case("W2", "batches with expected version, a stream per task", 8, 10, EXPECTED),
+    case("W2", "batches with expected version, a stream per task", 8, 100, EXPECTED),
+    case("W3", "all tasks on one stream, again on conflict", 32, 1, Kind::Race),
+    case("W4", "read a stream of 1,000", 1, 1_000, Kind::ReadStream { events: 1_000 }),
+    case("W4", "read a stream of 10,000", 1, 10_000, Kind::ReadStream { events: 10_000 }),
+    case("W5", "read the whole log of 200,000", 1, 200_000, Kind::ReadLog { events: 200_000 }),
+    case("W6", "append to handler at 200 appends/s", 1, 1, Kind::Latency),
+    case("MISS", "a reader tails 8 writers without pause", 8, 1, Kind::Missed),
+    case("MISS", "a reader tails 8 writers without pause", 8, 50, Kind::Missed),
+    case("MISS", "a reader tails 64 writers without pause", 64, 1, Kind::Missed),
+];
+
+impl Case {
+    /// Runs one round on one side, on a runtime of its own.
+    pub(crate) fn round<S: Subject>(
+        &self,
+        pace: Pace,
+        open: impl Future<Output = Result<S>>,
+    ) -> Result<Vec<Reading>> {
+        self.runtime()?.block_on(async {
+            let subject = Arc::new(open.await?);
+            match self.kind {
+                Kind::Append { stream, expected } => {
+                    append::run(self, pace.volume, stream, expected, &subject).await
+                }
+                Kind::Race => race::run(self, pace.volume, &subject).await,
+                Kind::ReadStream { events } => read::stream(events, pace.volume, &*subject).await,
+                Kind::ReadLog { events } => read::log(events, &*subject).await,
+                Kind::Latency => follow::latency(pace.duration, &subject).await,
+                Kind::Missed => follow::missed(self, pace.duration, &subject).await,
+            }
+        })
+    }
+
+    /// One thread for one task, so that "one core" means it; all cores for several.
+    fn runtime(&self) -> Result<tokio::runtime::Runtime> {
+        let mut builder = match self.tasks {
+            1 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        Ok(builder.enable_all().build()?)
+    }
+}
+
+/// Events per second.
+fn rate(events: u64, took: Duration) -> Reading {
+    Reading { unit: "events/s", value: events as f64 / took.as_secs_f64() }
+}
+
+/// Waits for all tasks and gives the sum of what they gave.
+async fn sum(mut tasks: JoinSet<Result<u64>>) -> Result<u64> {
+    let mut sum = 0;
+    while let Some(done) = tasks.join_next().await {
+        sum += done??;
+    }
+    Ok(sum)
+}
+
+/// Appends to a stream until it has this many events; not timed.
+async fn fill<S: Subject>(subject: &S, stream: &str, events: u64) -> Result<()> {
+    const BATCH: u64 = 500;
+    for first in (0..events).step_by(BATCH as usize) {
+        let append = subject.prepare(stream, Expected::Any, first, BATCH.min(events - first))?;
+        written(subject.append(append).await?)?;
+    }
+    Ok(())
+}
+
+fn written(verdict: Verdict) -> Result<()> {
+    match verdict {
+        Verdict::Written => Ok(()),
+        Verdict::Conflict => Err("a conflict where none can be".into()),
+    }
+}
+
+async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
+    let begun = Instant::now();
+    let done = work.await?;
+    Ok((done, begun.elapsed()))
+}

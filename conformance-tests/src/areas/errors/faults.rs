@@ -1,0 +1,302 @@
+//! What an append is answered when the way to the log breaks.
+
+use std::time::Duration;
+
+use annalist_core::{Append, Error, ErrorKind, ExpectedVersion, Position, Query, Read, Receipt};
+
+use crate::areas::res::{first_held, send};
+use crate::{
+    Cx, Fault, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream,
+    tagged,
+};
+
+checks! {
+    area: "errors",
+    not_sent_is_unavailable {
+        guarantee: "E1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "An append that certainly was not sent by its deadline is `Unavailable`, is absent, and can be sent again.",
+        likely_cause: "every fault of a connection told as `Indeterminate`, or as a conflict",
+    }
+    refused_once {
+        guarantee: "E1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "A fault before sending is bridged, or told as `Unavailable` and retryable; never as anything else.",
+        likely_cause: "the driver's error passed on as `Internal`",
+    }
+    lost_reply_is_indeterminate_or_ok {
+        guarantee: "E1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "An append whose reply is lost once is answered with its receipt or as `Indeterminate`, whatever it expects, and is there once.",
+        likely_cause: "a retry inside the store that meets its own events: a conflict with oneself",
+    }
+    lost_reply_then_retry_converges {
+        guarantee: "I1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "After a lost reply the same append, sent again, gets its receipt, and one copy exists.",
+        likely_cause: "ids made anew for a retry, or a retry that is checked against the version that it made itself",
+    }
+    lost_reply_never_downgraded {
+        guarantee: "E1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "Once an attempt may have left, later attempts that certainly did not leave the answer `Indeterminate`.",
+        likely_cause: "the answer of the last attempt taken for that of the append",
+    }
+    late_landing {
+        guarantee: "E1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "An append that is under way at its deadline is `Indeterminate`; when it lands later, a retry finds it, once.",
+        likely_cause: "\"timed out, so it was not written\"",
+    }
+    next_append_clean {
+        guarantee: "C1", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "Appends after one whose reply was lost have nothing to do with it.",
+        likely_cause: "a connection or producer that is used again with the lost append still on it",
+    }
+    mates_unharmed {
+        guarantee: "C3", level: 2, kind: Deterministic, hooks: [Fault],
+        summary: "Appends that travel together with ones that conflict, are dropped or run out of time get their own true answers.",
+        likely_cause: "one transaction for a batch, which one refusal rolls back for all",
+    }
+}
+
+/// Long enough for a few attempts.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Appends of every shape that a retry can get wrong, each to streams of its own.
+fn shapes() -> Vec<(&'static str, Append)> {
+    let any = ExpectedVersion::Any;
+    vec![
+        ("no stream", Append::to(&stream("A-1"), ExpectedVersion::NoStream, events(2))),
+        ("an exact version", Append::to(&stream("B-1"), exact(0), events(1))),
+        ("any version", Append::to(&stream("C-1"), any, events(3))),
+        (
+            "a condition that its own events would break",
+            Append::to(&stream("D-1"), any, [tagged("Registered", &["email:ada"])])
+                .condition(Query::tags(["email:ada"]), Position::START),
+        ),
+        (
+            "several streams",
+            Append::to(&stream("E-1"), exact(0), events(2)).write(
+                &stream("E-2"),
+                ExpectedVersion::NoStream,
+                events(1),
+            ),
+        ),
+        (
+            "a check",
+            Append::to(&stream("F-1"), exact(0), events(1)).check(&stream("F-2"), ExpectedVersion::NoStream),
+        ),
+    ]
+}
+
+/// Sees to it that an append is there once, whole, and is answered so when it is sent again.
+async fn there_once(cx: &Cx, append: &Append, when: &str) -> Verdict<Receipt> {
+    let receipt =
+        cx.within(&format!("{when}, sent again"), cx.append(append.clone().timeout(cx.patience()))).await??;
+    let fresh = cx.fresh().await?;
+    for (write, written) in append.writes().iter().zip(receipt.written()) {
+        let found = fresh.read_stream(&write.stream).await?;
+        same_as_appended(&found, &write.events, &format!("{:?} {when}", write.stream))?;
+        let positions: Vec<_> = found.iter().map(|event| event.position()).collect();
+        ensure_eq!(written.positions(), positions.as_slice(), "the receipt's positions {when}");
+    }
+    Ok(receipt)
+}
+
+fn undecided(answer: Result<Receipt, Error>, when: &str) -> Verdict {
+    let error = expect::error(answer)?;
+    let open = matches!(error.kind(), ErrorKind::Indeterminate(_));
+    ensure!(open, "{when} the answer is {error:?}, not `Indeterminate`");
+    Ok(())
+}
+
+async fn not_sent_is_unavailable(cx: Cx) -> Verdict {
+    cx.append_any("Order-1", 1).await?;
+    let before = cx.read_log().await?;
+    cx.fault(Fault::Refuse(u32::MAX)).await?;
+    let mut refused = Vec::new();
+    for (shape, append) in shapes() {
+        let answer = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
+        let error = expect::error(answer)?;
+        let certain = matches!(error.kind(), ErrorKind::Unavailable(_));
+        cx.collect(
+            if certain {
+                Ok(())
+            } else {
+                Err(crate::Failure::violation(format!("it is answered {error:?}")))
+            },
+            shape,
+        )?;
+        refused.push((shape, append));
+    }
+    cx.fault(Fault::None).await?;
+    cx.log_is(&before, &[], "after nothing was sent").await?;
+    for (shape, append) in refused {
+        there_once(&cx, &append, shape).await?;
+    }
+    Ok(())
+}
+
+async fn refused_once(cx: Cx) -> Verdict {
+    for (shape, append) in shapes() {
+        cx.fault(Fault::Refuse(1)).await?;
+        let answer = cx.within(shape, cx.append(append.clone())).await?;
+        cx.fault(Fault::None).await?;
+        match answer {
+            Ok(receipt) => ensure!(!receipt.already_committed(), "{shape}: it is new, and told to be known"),
+            Err(error) => {
+                let certain = matches!(error.kind(), ErrorKind::Unavailable(_));
+                ensure!(certain, "{shape}: it was not sent, and is answered {error:?}");
+                let found = cx.fresh().await?.read_stream(&append.writes()[0].stream).await?;
+                ensure!(found.is_empty(), "{shape}: it was not sent, and {} events are there", found.len());
+            }
+        }
+        there_once(&cx, &append, shape).await?;
+    }
+    Ok(())
+}
+
+async fn lost_reply_is_indeterminate_or_ok(cx: Cx) -> Verdict {
+    for (shape, append) in shapes() {
+        cx.fault(Fault::LoseReplies(1)).await?;
+        let answer = cx.within(shape, cx.append(append.clone())).await?;
+        cx.fault(Fault::None).await?;
+        let receipt = match answer {
+            Ok(receipt) => Some(receipt),
+            Err(error) => {
+                let open = matches!(error.kind(), ErrorKind::Indeterminate(_));
+                ensure!(open, "{shape}: its reply was lost, and it is answered {error:?}");
+                None
+            }
+        };
+        let again = there_once(&cx, &append, shape).await?;
+        ensure!(again.already_committed(), "{shape}: it was written, and a retry is told to be new");
+        if let Some(receipt) = receipt {
+            ensure_eq!(receipt.written(), again.written(), "{shape}: the receipt after a lost reply");
+        }
+    }
+    Ok(())
+}
+
+async fn lost_reply_then_retry_converges(cx: Cx) -> Verdict {
+    for (shape, append) in shapes() {
+        cx.fault(Fault::LoseReplies(u32::MAX)).await?;
+        let answer = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
+        undecided(answer, &format!("{shape}: all replies were lost, and"))?;
+        let again = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
+        undecided(again, &format!("{shape}: it was sent again, all replies were lost, and"))?;
+        cx.fault(Fault::None).await?;
+        let receipt = there_once(&cx, &append, shape).await?;
+        ensure!(receipt.already_committed(), "{shape}: it was written, and a retry is told to be new");
+    }
+    Ok(())
+}
+
+async fn lost_reply_never_downgraded(cx: Cx) -> Verdict {
+    for (shape, append) in shapes() {
+        cx.fault(Fault::LoseReplies(u32::MAX)).await?;
+        let task = send(&cx, append.clone().timeout(SOON));
+        let order = append.writes()[0].stream.clone();
+        let landed = async {
+            while cx.read(Read::stream(&order).limit(0)).await?.version.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ok::<_, Error>(())
+        };
+        cx.within(&format!("{shape}: landing without a reply"), landed).await??;
+        // From here on no attempt leaves.
+        cx.fault(Fault::Refuse(u32::MAX)).await?;
+        let answer = cx.within(shape, task.join()).await??;
+        undecided(answer, &format!("{shape}: it landed, later attempts did not leave, and"))?;
+        cx.fault(Fault::None).await?;
+        there_once(&cx, &append, shape).await?;
+    }
+    Ok(())
+}
+
+async fn late_landing(cx: Cx) -> Verdict {
+    let (_, first) = first_held(&cx).await?;
+    drop(first);
+    for (shape, append) in shapes() {
+        cx.fault(Fault::None).await?;
+        cx.within("a free way", cx.append_any("Before-1", 1)).await??;
+        cx.fault(Fault::Stall).await?;
+        let answer = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
+        undecided(answer, &format!("{shape}: it was held up on its way, and"))?;
+        let held = cx.held().await?;
+        ensure!(held.contains(&append.writes()[0].events[0].id()), "{shape}: it is not under way any more");
+        cx.fault(Fault::None).await?;
+        there_once(&cx, &append, shape).await?;
+        cx.works("After-1").await?;
+        there_once(&cx, &append, shape).await?;
+    }
+    Ok(())
+}
+
+async fn next_append_clean(cx: Cx) -> Verdict {
+    for round in 0..5 {
+        let lost = Append::to(&stream(&format!("Lost-{round}")), exact(0), events(2));
+        cx.fault(Fault::LoseReplies(u32::MAX)).await?;
+        undecided(cx.append(lost.clone().timeout(SOON / 8)).await, "all replies were lost, and")?;
+        cx.fault(Fault::None).await?;
+        let next = stream(&format!("Next-{round}"));
+        let given = events(3);
+        let receipt = cx.append_to(&next, exact(0), given.clone()).await?;
+        ensure_eq!(receipt.written().len(), 1, "streams of the next append's receipt");
+        let fresh = cx.fresh().await?;
+        same_as_appended(&fresh.read_stream(&next).await?, &given, "the next append")?;
+        expect::conflict(cx.append_to(&next, exact(0), events(1)).await)?;
+        there_once(&cx, &lost, "after the next append").await?;
+    }
+    ensure_eq!(cx.read_log().await?.len(), 25, "events of five rounds");
+    Ok(())
+}
+
+async fn mates_unharmed(cx: Cx) -> Verdict {
+    let taken = event("Taken", "{}");
+    cx.append_to(&stream("Taken-1"), exact(0), [taken.clone()]).await?;
+    let (_, first) = first_held(&cx).await?;
+    let good = |n: usize| Append::to(&stream(&format!("Good-{n}")), exact(0), events(2));
+    let bad = [
+        Append::to(&stream("Taken-1"), exact(0), events(1)),
+        Append::to(&stream("Taken-1"), ExpectedVersion::Any, [event("Other", "{}").with_id(taken.id())]),
+        Append::to(&stream("Bad-1"), exact(0), events(1)).condition(Query::types(["Taken"]), Position::START),
+        Append::to(&stream("Bad-2"), exact(0), events(1))
+            .check(&stream("Taken-1"), ExpectedVersion::NoStream),
+    ];
+    let mut goods = Vec::new();
+    let mut bads = Vec::new();
+    for (n, bad) in bad.into_iter().enumerate() {
+        goods.push(send(&cx, good(n)));
+        bads.push(send(&cx, bad));
+    }
+    let hurried = send(&cx, Append::to(&stream("Hurried-1"), exact(0), events(1)).timeout(SOON / 4));
+    let dropped = send(&cx, Append::to(&stream("Dropped-1"), exact(0), events(1)));
+    goods.extend((4..8).map(|n| send(&cx, good(n))));
+    let hurried = cx.within("an append whose time is up", hurried.join()).await??;
+    expect::error(hurried)?;
+    drop(dropped);
+    cx.fault(Fault::None).await?;
+    cx.within("the append that was held up", first.join()).await???;
+    for (n, good) in goods.into_iter().enumerate() {
+        let answer = cx.within("an append beside bad ones", good.join()).await??;
+        ensure!(
+            answer.as_ref().is_ok_and(|receipt| !receipt.already_committed()),
+            "good append {n} is answered {answer:?}"
+        );
+    }
+    let mut answers = Vec::new();
+    for bad in bads {
+        answers.push(cx.within("an append that must be refused", bad.join()).await??);
+    }
+    let [stale, reused, condition, check] = answers.try_into().expect("there are four of them");
+    expect::version_conflict(stale, &stream("Taken-1"), exact(0), 1)?;
+    expect::id_reused(reused)?;
+    expect::conflict(condition)?;
+    expect::version_conflict(check, &stream("Taken-1"), ExpectedVersion::NoStream, 1)?;
+    let fresh = cx.fresh().await?;
+    for n in 0..8 {
+        ensure_eq!(
+            fresh.read_stream(&stream(&format!("Good-{n}"))).await?.len(),
+            2,
+            "events of good append {n}"
+        );
+    }
+    ensure_eq!(fresh.read_stream(&stream("Bad-1")).await?.len(), 0, "events of an append that was refused");
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! Stores with a way to their log that can be broken: the memory store at the end of it, and a sender at its beginning.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use annalist_conformance::{BoxError, Fault, HookError, Namespaces, Opened};
+use annalist_core::{
+    Append, Capabilities, Error, ErrorKind, EventId, EventStore, Page, Position, Read, Receipt, Subscribe,
+    Subscription,
+};
+use annalist_memory::MemoryStore;
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use crate::bug::Bug;
+use crate::world::World;
+
+pub type Answer = Result<Receipt, Error>;
+
+/// What became of a batch that has no answers.
+pub enum Loss {
+    NotSent,
+    Unknown,
+}
+
+/// The way to the log of one namespace, which all its handles share.
+#[derive(Default)]
+pub struct Way {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    fault: Fault,
+    held: Vec<EventId>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { fault: Fault::None, held: Vec::new() }
+    }
+}
+
+impl Way {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, fault: Fault) {
+        self.state().fault = fault;
+        self.changed.notify_waiters();
+    }
+
+    /// The fault that the next batch meets, which uses up one of them.
+    fn meet(&self) -> Fault {
+        let mut state = self.state();
+        let met = state.fault;
+        state.fault = match met {
+            Fault::Refuse(n) if n > 1 => Fault::Refuse(n - 1),
+            Fault::LoseReplies(n) if n > 1 => Fault::LoseReplies(n - 1),
+            Fault::Stall => Fault::Stall,
+            _ => Fault::None,
+        };
+        met
+    }
+
+    /// Sends a batch to the log, where each append is decided by itself. Dropping the future loses the reply, and nothing else: what has been
+    /// sent arrives.
+    pub async fn send(self: &Arc<Self>, log: &MemoryStore, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
+        // The log is there as long as anything travels, whatever becomes of the handle that sent it.
+        let (way, log, batch) = (self.clone(), log.another_handle(), batch.to_vec());
+        let met = self.meet();
+        if matches!(met, Fault::Refuse(_)) {
+            return Err(Loss::NotSent);
+        }
+        let travelling = tokio::spawn(async move {
+            if met == Fault::Stall {
+                way.hold(&batch).await;
+            }
+            let mut answers = Vec::with_capacity(batch.len());
+            for append in batch {
+                answers.push(log.append(append).await);
+            }
+            answers
+        });
+        match travelling.await {
+            Ok(_) if matches!(met, Fault::LoseReplies(_)) => Err(Loss::Unknown),
+            Ok(answers) => Ok(answers),
+            Err(_) => Err(Loss::Unknown),
+        }
+    }
+
+    async fn hold(&self, batch: &[Append]) {
+        let ids: Vec<_> = batch.iter().flat_map(Append::events).map(|(_, event)| event.id()).collect();
+        self.state().held.extend(&ids);
+        loop {
+            let changed = self.changed.notified();
+            if self.state().fault != Fault::Stall {
+                break;
+            }
+            changed.await;
+        }
+        self.state().held.retain(|id| !ids.contains(id));
+    }
+}
+
+/// How a handle sends its appends.
+#[async_trait]
+pub trait Sender: Send + Sync + 'static {
+    async fn append(&self, append: Append) -> Answer;
+
+    /// Finishes what is under way.
+    async fn close(&self) {}
+}
+
+/// Makes the sender of a handle.
+pub type MakeSender = fn(Arc<Way>, MemoryStore) -> Arc<dyn Sender>;
+
+/// A world of stores that append through a sender.
+pub struct Faulty {
+    sender: MakeSender,
+    ways: Namespaces<Arc<Way>>,
+}
+
+pub fn faulty(sender: MakeSender) -> Arc<dyn World> {
+    Arc::new(Faulty { sender, ways: Namespaces::default() })
+}
+
+struct Honest;
+
+impl Bug for Honest {}
+
+#[async_trait]
+impl World for Faulty {
+    fn bug(&self, _: &str) -> Arc<dyn Bug> {
+        Arc::new(Honest)
+    }
+
+    async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
+        let sender = (self.sender)(self.ways.get(namespace, Arc::default), honest.clone());
+        let events = Arc::new(Sending { honest: honest.clone(), sender });
+        let honest = Arc::new(honest);
+        Ok(Opened::of(events, honest.clone(), honest))
+    }
+
+    async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
+        self.ways.get(namespace, Arc::default).set(fault);
+        Ok(())
+    }
+
+    async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
+        Ok(self.ways.get(namespace, Arc::default).state().held.clone())
+    }
+}
+
+/// A store that appends through a sender, and reads the log directly.
+struct Sending {
+    honest: MemoryStore,
+    sender: Arc<dyn Sender>,
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
+    }
+}
+
+#[async_trait]
+impl EventStore for Sending {
+    async fn append(&self, append: Append) -> Answer {
+        // A closed handle says so before it sends anything.
+        self.honest.read(Read::log(annalist_core::Query::all()).limit(0)).await?;
+        self.honest.capabilities().limits().check_append(&append)?;
+        self.sender.append(append).await
+    }
+
+    async fn read(&self, read: Read) -> Result<Page, Error> {
+        self.honest.read(read).await
+    }
+
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error> {
+        self.honest.subscribe(subscribe).await
+    }
+
+    async fn wait_for_more(&self, after: Position) -> Result<(), Error> {
+        self.honest.wait_for_more(after).await
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.honest.capabilities()
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.sender.close().await;
+        self.honest.close().await
+    }
+}
+
+/// How long an append waits where it does not say.
+pub const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub fn unavailable(message: &str) -> Error {
+    ErrorKind::Unavailable(message.to_owned()).into()
+}
+
+pub fn indeterminate(message: &str) -> Error {
+    ErrorKind::Indeterminate(message.to_owned()).into()
+}

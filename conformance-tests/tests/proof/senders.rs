@@ -1,0 +1,85 @@
+//! Honest senders: one that sends each append by itself, and the engine's group commit.
+
+use std::sync::Arc;
+
+use annalist_core::{Append, Error, Receipt};
+use annalist_engine::group_commit::{BatchError, BatchWriter, Config, GroupCommit, Mates};
+use annalist_memory::MemoryStore;
+use async_trait::async_trait;
+
+use crate::faulty::{Answer, Loss, Sender, TIMEOUT, Way, indeterminate, unavailable};
+
+/// Sends each append by itself, once, and waits for the reply until its deadline.
+pub struct Direct {
+    pub way: Arc<Way>,
+    pub log: MemoryStore,
+}
+
+impl Direct {
+    /// One attempt: the answer, what was lost, or `None` at the deadline.
+    pub async fn attempt(&self, append: &Append) -> Option<Result<Answer, Loss>> {
+        let timeout = append.timeout_after().unwrap_or(TIMEOUT);
+        let sent = self.way.send(&self.log, std::slice::from_ref(append));
+        let sent = tokio::time::timeout(timeout, sent).await.ok()?;
+        Some(sent.map(|answers| answers.into_iter().next().expect("one append has one answer")))
+    }
+}
+
+#[async_trait]
+impl Sender for Direct {
+    async fn append(&self, append: Append) -> Answer {
+        match self.attempt(&append).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(Loss::NotSent)) => Err(unavailable("it was not sent")),
+            Some(Err(Loss::Unknown)) => Err(indeterminate("its reply was lost")),
+            None => Err(indeterminate("no reply in time")),
+        }
+    }
+}
+
+pub fn direct(way: Arc<Way>, log: MemoryStore) -> Arc<dyn Sender> {
+    Arc::new(Direct { way, log })
+}
+
+/// Writes batches over the way.
+pub struct Writer {
+    pub way: Arc<Way>,
+    pub log: MemoryStore,
+}
+
+#[async_trait]
+impl BatchWriter for Writer {
+    async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
+        self.way.send(&self.log, batch).await.map_err(|loss| match loss {
+            Loss::NotSent => BatchError::NotSent(unavailable("the batch was not sent")),
+            Loss::Unknown => BatchError::Unknown(indeterminate("the reply was lost")),
+        })
+    }
+}
+
+/// The engine's group commit, with a queue that a check can fill.
+pub struct Grouped(pub GroupCommit);
+
+#[async_trait]
+impl Sender for Grouped {
+    async fn append(&self, append: Append) -> Answer {
+        self.0.append(append).await
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+pub fn group_config() -> Config {
+    let mut config = Config::default();
+    config.queue_appends_max = 16;
+    config.batch_appends_max = 8;
+    config.mates = Mates::InOrder;
+    config.timeout = TIMEOUT;
+    config
+}
+
+pub fn grouped(way: Arc<Way>, log: MemoryStore) -> Arc<dyn Sender> {
+    Arc::new(Grouped(GroupCommit::new(Arc::new(Writer { way, log }), group_config())))
+}

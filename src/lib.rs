@@ -1,0 +1,94 @@
+//! Annalist keeps what happened: an event store for Rust over many databases, with one contract that holds for all of them.
+//!
+//! ```
+//! use annalist::{ExpectedVersion, NewEvent};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> annalist::Result<()> {
+//! let store = annalist::connect("memory:").await?;
+//! let placed = NewEvent::new("OrderPlaced", r#"{"total": 12}"#)?;
+//! store.append("Order-7", ExpectedVersion::NoStream, [placed]).await?;
+//!
+//! for event in store.read_stream("Order-7").await?.events {
+//!     println!("{} {} {}", event.position(), event.version(), event.event_type());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`connect`] opens a [`Store`] by URL; a Cargo feature per backend says which schemes there are.
+//! - [`Store`] has everything an application does: append, read, [`transact`](Store::transact), snapshots, subscriptions, consumers.
+//! - [`Consumer`] follows the log and goes on after a restart where it was.
+//! - [`NewEvent::of`] and [`RecordedEvent::decode`] turn the variants of an enum into events and back, by serde alone.
+//! - [`Error::remedy`] says what to do about an error.
+//! - The traits [`EventStore`], [`SnapshotStore`] and [`CheckpointStore`] state the contract, guarantee by guarantee.
+//!
+//! Needs a Tokio runtime; one thread is enough.
+//!
+//! # Tracing
+//!
+#![doc = include_str!("trace.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod address;
+mod append;
+mod connect;
+mod consumer;
+mod read;
+mod retry;
+mod snapshot;
+mod store;
+mod subscribe;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod trace;
+mod transact;
+
+pub use annalist_core::{
+    Append, Capabilities, Capability, Check, Checkpoint, CheckpointName, CheckpointStore, Claim, Condition,
+    Conflict, Consistency, ContentType, Direction, Error, ErrorKind, EventId, EventStore, EventType,
+    ExpectedVersion, Fenced, IdReused, Invalid, Limits, LogId, Metadata, NAME_BYTES_MAX, NewEvent, Owner,
+    PAGE_SIZE_DEFAULT, Page, Position, Query, QueryItem, Read, Receipt, RecordedEvent, Remedy, Signal,
+    Snapshot, SnapshotSchema, SnapshotStore, Source, Start, StreamId, Subscribe, Subscription, Survives,
+    TAGS_MAX, Tag, Version, Write, Written,
+};
+
+pub use connect::{connect, setup};
+pub use consumer::{Consumer, ConsumerHandle, ConsumerOptions};
+pub use read::{Events, Past};
+pub use retry::Retry;
+pub use snapshot::{Rehydrated, SnapshotState, Snapshotted};
+pub use store::Store;
+pub use subscribe::Signals;
+pub use transact::Reads;
+
+/// The backend in memory, for whoever opens it with settings of their own.
+///
+/// ```
+/// use annalist::Store;
+/// use annalist::memory::MemoryStore;
+///
+/// let backend = MemoryStore::new();
+/// let store = Store::new(backend.another_handle());
+/// # let _ = store;
+/// ```
+#[cfg(feature = "memory")]
+pub mod memory {
+    #[doc(inline)]
+    pub use annalist_memory::{Config, MemoryStore};
+}
+
+/// What every operation gives: a value or an [`Error`].
+///
+/// ```
+/// fn name() -> annalist::Result<annalist::StreamId> {
+///     annalist::StreamId::new("Order-7")
+/// }
+/// assert!(name().is_ok());
+/// ```
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The guide's examples run as tests.
+#[cfg(all(doctest, feature = "memory", feature = "testing"))]
+#[doc = include_str!("../docs/everyday.md")]
+struct Everyday;

@@ -1,0 +1,36 @@
+//! `ci`: what a change must pass before it is taken.
+
+use lexopt::Parser;
+
+use crate::run::{Steps, cargo, run};
+use crate::workspace::Workspace;
+use crate::{Result, bench, deny, docs, features, guard, matrix, mutants, packages, test, words};
+
+pub(crate) fn command(mut args: Parser) -> Result<()> {
+    if let Some(arg) = args.next()? {
+        return Err(arg.unexpected().into());
+    }
+    let workspace = Workspace::load()?;
+    let reports = workspace.scratch("suite")?;
+    let mut steps = Steps::default();
+    steps.step("fmt", || run(&mut cargo(["fmt", "--all", "--check"])));
+    steps.step("words", words::check);
+    steps.step("examples in the docs", || docs::check(&workspace));
+    steps.step("what core and engine pull in", guard::check);
+    steps.step("what would be published", || packages::check(&workspace));
+    steps.step("clippy", || {
+        let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"];
+        run(&mut cargo(all))
+    });
+    steps.step("each feature alone", || features::check(&workspace));
+    steps.step("rustdoc", || {
+        let docs = ["doc", "--workspace", "--no-deps", "--all-features"];
+        run(cargo(docs).env("RUSTDOCFLAGS", "--deny warnings"))
+    });
+    steps.step("deny", || deny::check(&workspace));
+    test::all(&workspace, &[], &reports, &mut steps)?;
+    steps.step("kill matrix", || mutants::prove(1, &workspace.scratch("mutants")?));
+    steps.step("workloads, once and briefly", || bench::smoke(&workspace.scratch("bench")?));
+    steps.step("generated tables", || matrix::check(&workspace, &reports));
+    steps.verdict()
+}

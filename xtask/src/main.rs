@@ -1,0 +1,76 @@
+//! The commands of this workspace, for people, CI and scripts alike: `cargo xtask help`.
+
+mod bench;
+mod ci;
+mod deny;
+mod docs;
+mod features;
+mod guard;
+mod matrix;
+mod mutants;
+mod packages;
+mod programs;
+mod run;
+mod suite;
+mod test;
+mod words;
+mod workspace;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [--backend NAME]...
+      All that a change must pass: unit, integration and doc tests, the suite on each backend, the examples.
+  ci
+      fmt, clippy, docs, features one by one, deny, `test`, kill matrix, and that generated tables are up to date.
+  suite --backend NAME [--level 1..4] [--area A] [--check NAME] [--seed N] --report DIR
+      One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.
+  mutants [--runs N] --report DIR
+      The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
+  bench [--backend NAME]... [--workload W]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
+      Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR.
+  matrix [--check]
+      Writes the generated tables in README.md and docs; with --check, fails where they would change.
+";
+
+fn main() -> ExitCode {
+    match command(Parser::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(mut args: Parser) -> Result<()> {
+    let Some(first) = args.next()? else {
+        print!("{HELP}");
+        return Err("which command?".into());
+    };
+    let name = match first {
+        Arg::Value(name) => name.string()?,
+        Arg::Long("help") => "help".to_owned(),
+        other => return Err(other.unexpected().into()),
+    };
+    match name.as_str() {
+        "test" => test::command(args),
+        "ci" => ci::command(args),
+        "suite" => suite::command(args),
+        "mutants" => mutants::command(args),
+        "bench" => bench::command(args),
+        "matrix" => matrix::command(args),
+        "help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no command {other:?}; `cargo xtask help` lists them").into()),
+    }
+}
