@@ -121,23 +121,37 @@ async fn concurrent_same_key(cx: Cx) -> Verdict {
 
 async fn never_missing_while_replaced(cx: Cx) -> Verdict {
     const SAVES: usize = 120;
-    let (fresh, saves) = (cx.fresh().await?, cx.scale(SAVES));
+    let (handles, saves) = (cx.handles(3).await?, cx.scale(SAVES));
     Shelf::new(&cx, "Order-1", "order/1").save(7, "first").await?;
     cx.minimum_ops(saves / 2);
-    let replacing = cx.spawn(async move {
-        let shelf = Shelf::new(&fresh, "Order-1", "order/1");
+    let replace = |(i, handle): (usize, Handle)| async move {
+        let shelf = Shelf::new(&handle, "Order-1", "order/1");
         for n in 0..saves {
             shelf.save(7, &n.to_string()).await?;
-            tokio::task::yield_now().await;
+            // Out of step with one another.
+            turns(i + 1).await;
         }
         Verdict::Ok(())
-    });
-    while !replacing.is_finished() || cx.ops() < (saves / 2) as u64 {
+    };
+    let replacing: Vec<_> = handles.into_iter().enumerate().map(|of| cx.spawn(replace(of))).collect();
+    for n in 0.. {
+        if n >= saves / 2 && replacing.iter().all(crate::Task::is_finished) {
+            break;
+        }
         whole(&cx, "Order-1").await?;
         cx.count_op();
+        turns(n % 3).await;
+    }
+    for replacing in replacing {
+        replacing.join().await??;
+    }
+    Ok(())
+}
+
+async fn turns(n: usize) {
+    for _ in 0..n {
         tokio::task::yield_now().await;
     }
-    replacing.join().await?
 }
 
 async fn prune_beside_saves(cx: Cx) -> Verdict {
@@ -153,9 +167,7 @@ async fn prune_beside_saves(cx: Cx) -> Verdict {
                 for n in 1..=20 {
                     if i == 0 {
                         shelf.save(n, &n.to_string()).await?;
-                        for _ in 0..n % 3 {
-                            tokio::task::yield_now().await;
-                        }
+                        turns(n as usize % 3).await;
                         // What was saved last is the newest, and every prune keeps two.
                         shelf.holds(u64::MAX, Some((n, &n.to_string()))).await?;
                     } else {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use annalist_core::{ErrorKind, Position};
+use annalist_core::{ErrorKind, Owner, Position, RecordedEvent};
 use rand::seq::SliceRandom;
 
 use super::checkpoint::place;
 use super::session::{last, yields};
-use crate::{Cx, Verdict, checkpoint, checks, ensure, ensure_eq};
+use crate::{Cx, Handle, Verdict, checkpoint, checks, ensure, ensure_eq};
 
 checks! {
     area: "sub",
@@ -80,8 +80,8 @@ async fn checkpoint_one_owner(cx: Cx) -> Verdict {
             owners.push(claim?.owner);
             cx.count_op();
         }
-        owners.sort_by_key(annalist_core::Owner::epoch);
-        let epochs: Vec<_> = owners.iter().map(annalist_core::Owner::epoch).collect();
+        owners.sort_by_key(Owner::epoch);
+        let epochs: Vec<_> = owners.iter().map(Owner::epoch).collect();
         ensure!(
             epochs.windows(2).all(|pair| pair[0] < pair[1]),
             "claims at once were given the epochs {epochs:?}"
@@ -100,8 +100,28 @@ async fn checkpoint_one_owner(cx: Cx) -> Verdict {
     Ok(())
 }
 
+/// Saves one position after the other until it is fenced; the highest that was acknowledged.
+async fn save_until_fenced(
+    handle: Handle,
+    owner: Owner,
+    log: Arc<Vec<RecordedEvent>>,
+    turns: usize,
+) -> Verdict<Option<Position>> {
+    let mut acknowledged = None;
+    for event in log.iter() {
+        match handle.checkpoints().save_checkpoint(&owner, event.position()).await {
+            Ok(()) => acknowledged = Some(event.position()),
+            Err(error) if matches!(error.kind(), ErrorKind::Fenced(_)) => break,
+            Err(error) => return Err(error.into()),
+        }
+        yields(turns).await;
+    }
+    Ok(acknowledged)
+}
+
 async fn checkpoint_no_save_after_claim(cx: Cx) -> Verdict {
-    const ROUNDS: usize = 25;
+    const ROUNDS: usize = 30;
+    const SAVERS: usize = 4;
     let (old, new) = (cx.fresh().await?, cx.fresh().await?);
     let log = Arc::new(cx.append_medley(30).await?);
     let rounds = cx.scale(ROUNDS);
@@ -109,27 +129,25 @@ async fn checkpoint_no_save_after_claim(cx: Cx) -> Verdict {
     for round in 0..rounds {
         let name = checkpoint(&format!("mailer {round}"));
         let owner = old.checkpoints().claim_checkpoint(&name).await?.owner;
-        let (saver, positions) = (old.clone(), log.clone());
-        let saving = cx.spawn(async move {
-            let mut acknowledged = None;
-            for event in positions.iter() {
-                match saver.checkpoints().save_checkpoint(&owner, event.position()).await {
-                    Ok(()) => acknowledged = Some(event.position()),
-                    Err(error) if matches!(error.kind(), ErrorKind::Fenced(_)) => break,
-                    Err(error) => return Err(error.into()),
-                }
-                tokio::task::yield_now().await;
-            }
-            Verdict::Ok(acknowledged)
-        });
+        // Out of step with one another, so that at any moment one of them is in the middle of a save.
+        let saving: Vec<_> = (1..=SAVERS)
+            .map(|i| cx.spawn(save_until_fenced(old.clone(), owner.clone(), log.clone(), i)))
+            .collect();
         // Somewhere in the middle of the saves: not only just after one, which is when it is noticed.
-        while place(&new, &name).await? < Some(log[round % 5].position()) {
-            yields(1).await;
-        }
+        let noticed = async {
+            while place(&new, &name).await? < Some(log[round % 5].position()) {
+                yields(1).await;
+            }
+            Verdict::Ok(())
+        };
+        cx.within("seeing the saves of another handle", noticed).await??;
         yields(round % 4).await;
         let claimed = new.checkpoints().claim_checkpoint(&name).await?.checkpoint;
         let resumed = claimed.map(|stored| stored.position);
-        let acknowledged = saving.join().await??;
+        let mut acknowledged = None;
+        for saver in saving {
+            acknowledged = acknowledged.max(saver.join().await??);
+        }
         ensure!(
             acknowledged <= resumed,
             "a save at {acknowledged:?} was acknowledged, but the new owner resumes at {resumed:?}"

@@ -6,7 +6,7 @@ use annalist_core::{
     Append, ErrorKind, ExpectedVersion, Position, Query, QueryItem, Snapshot, Subscribe, Version,
 };
 
-use super::session::{Session, last};
+use super::session::{Session, last, yields};
 use crate::{Cx, Handle, Task, Verdict, checks, ensure, events, exact, query_medley, schema, stream};
 
 checks! {
@@ -81,14 +81,16 @@ async fn handover_load(cx: Cx) -> Verdict {
         let subscribe = Subscribe::to(Query::all()).after(begin).page_size([1, 7, 1_000][round % 3]);
         let writing = writers(&cx, &handles, 20, 3);
         // Some of it is there to catch up with.
-        while cx.head().await? == begin {
-            tokio::task::yield_now().await;
-        }
+        let noticed = async {
+            while cx.head().await? == begin {
+                yields(1).await;
+            }
+            Verdict::Ok(())
+        };
+        cx.within("seeing the appends of another handle", noticed).await??;
         let mut session = Session::begin(&cx, subscribe, begin).await?;
         // The writers go on between `subscribe` and the first look.
-        for _ in 0..round % 4 {
-            tokio::task::yield_now().await;
-        }
+        yields(round % 4).await;
         session.until_caught_up().await?;
         done(writing).await?;
         let log = cx.read_log().await?;
