@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
-use annalist_core::{Append, Error, Receipt};
+use annalist_core::{Append, Error, ErrorKind, Receipt};
 use annalist_engine::group_commit::{BatchError, BatchWriter, Config, GroupCommit, Mates};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
+use tokio::sync::RwLock;
 
 use crate::faulty::{Answer, Loss, Sender, TIMEOUT, Way, indeterminate, unavailable};
 
 /// Sends each append by itself, once, and waits for the reply until its deadline.
 pub struct Direct {
-    pub way: Arc<Way>,
-    pub log: MemoryStore,
+    way: Arc<Way>,
+    log: MemoryStore,
+    /// Held by every append, and taken by the close that waits for them.
+    open: RwLock<()>,
 }
 
 impl Direct {
+    pub fn new(way: Arc<Way>, log: MemoryStore) -> Self {
+        Self { way, log, open: RwLock::default() }
+    }
+
     /// One attempt: the answer, what was lost, or `None` at the deadline.
     pub async fn attempt(&self, append: &Append) -> Option<Result<Answer, Loss>> {
         let timeout = append.timeout_after().unwrap_or(TIMEOUT);
@@ -28,6 +35,7 @@ impl Direct {
 #[async_trait]
 impl Sender for Direct {
     async fn append(&self, append: Append) -> Answer {
+        let Ok(_open) = self.open.try_read() else { return Err(ErrorKind::Closed.into()) };
         match self.attempt(&append).await {
             Some(Ok(answer)) => answer,
             Some(Err(Loss::NotSent)) => Err(unavailable("it was not sent")),
@@ -35,10 +43,14 @@ impl Sender for Direct {
             None => Err(indeterminate("no reply in time")),
         }
     }
+
+    async fn close(&self) {
+        drop(self.open.write().await);
+    }
 }
 
 pub fn direct(way: Arc<Way>, log: MemoryStore) -> Arc<dyn Sender> {
-    Arc::new(Direct { way, log })
+    Arc::new(Direct::new(way, log))
 }
 
 /// Writes batches over the way.

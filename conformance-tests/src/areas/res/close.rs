@@ -84,7 +84,14 @@ async fn close_wakes_waiters(cx: Cx) -> Verdict {
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let store = handle.store().clone();
-                cx.spawn(async move { store.wait_for_more(head).await })
+                // A wake-up without a reason is none to end.
+                cx.spawn(async move {
+                    loop {
+                        if let Err(error) = store.wait_for_more(head).await {
+                            return Err::<(), _>(error);
+                        }
+                    }
+                })
             })
             .collect();
         tokio::task::yield_now().await;

@@ -69,28 +69,30 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C2",
         twin: "a driver's call that takes no timeout",
         expected: &["res.deadline", "errors.late_landing"],
-        make: || faulty(|way, log| Arc::new(DeadlineIgnored(Direct { way, log }))),
+        make: || faulty(|way, log| Arc::new(DeadlineIgnored(Direct::new(way, log)))),
     },
     Mutant {
         name: "retry_with_new_ids",
         guarantee: "I1",
         twin: "a retry below the place where ids are made",
         expected: &["errors.lost_reply_is_indeterminate_or_ok"],
-        make: || faulty(|way, log| Arc::new(NewIds(Direct { way, log }))),
+        make: || faulty(|way, log| Arc::new(NewIds(Direct::new(way, log)))),
     },
     Mutant {
         name: "ids_of_retries_forgotten",
         guarantee: "I1",
         twin: "a token that is valid for one connection",
         expected: &["errors.lost_reply_then_retry_converges", "errors.lost_reply_is_indeterminate_or_ok"],
-        make: || faulty(|way, log| Arc::new(Forgets { direct: Direct { way, log }, seen: Mutex::default() })),
+        make: || {
+            faulty(|way, log| Arc::new(Forgets { direct: Direct::new(way, log), seen: Mutex::default() }))
+        },
     },
     Mutant {
         name: "last_attempt_counts",
         guarantee: "E1",
         twin: "a retry loop that gives the error of its last round",
         expected: &["errors.lost_reply_never_downgraded"],
-        make: || faulty(|way, log| Arc::new(LastAttemptCounts(Direct { way, log }))),
+        make: || faulty(|way, log| Arc::new(LastAttemptCounts(Direct::new(way, log)))),
     },
     Mutant {
         name: "lost_append_sent_with_the_next",
@@ -98,7 +100,9 @@ pub const MUTANTS: &[Mutant] = &[
         twin: "KIP-890: a transaction that was not ended takes in what is sent next",
         expected: &["errors.next_append_clean"],
         make: || {
-            faulty(|way, log| Arc::new(SentWithNext { direct: Direct { way, log }, lost: Mutex::default() }))
+            faulty(|way, log| {
+                Arc::new(SentWithNext { direct: Direct::new(way, log), lost: Mutex::default() })
+            })
         },
     },
     Mutant {
@@ -119,7 +123,7 @@ pub const MUTANTS: &[Mutant] = &[
 struct Loses(Direct, fn(Option<Loss>) -> Error);
 
 fn loses(way: Arc<Way>, log: MemoryStore, tell: fn(Option<Loss>) -> Error) -> Arc<dyn Sender> {
-    Arc::new(Loses(Direct { way, log }, tell))
+    Arc::new(Loses(Direct::new(way, log), tell))
 }
 
 #[async_trait]

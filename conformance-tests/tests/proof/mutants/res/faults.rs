@@ -39,7 +39,7 @@ pub const MUTANTS: &[Mutant] = &[
         expected: &["res.in_flight_append_completes"],
         make: || {
             faulty(|way, log| {
-                Arc::new(BreaksConnection { direct: Direct { way, log }, in_use: Slot::default() })
+                Arc::new(BreaksConnection { direct: Direct::new(way, log), in_use: Slot::default() })
             })
         },
     },
