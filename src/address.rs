@@ -174,6 +174,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_text_makes_it_panic(url in any::<String>()) {
             let _ = Address::parse(&url).and_then(Address::finish);

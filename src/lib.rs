@@ -62,7 +62,16 @@ pub use store::Store;
 pub use subscribe::Signals;
 pub use transact::Reads;
 
-/// The backend in memory.
+/// The backend in memory, for whoever opens it with settings of their own.
+///
+/// ```
+/// use annalist::Store;
+/// use annalist::memory::MemoryStore;
+///
+/// let backend = MemoryStore::new();
+/// let store = Store::new(backend.another_handle());
+/// # let _ = store;
+/// ```
 #[cfg(feature = "memory")]
 pub mod memory {
     #[doc(inline)]

@@ -22,25 +22,29 @@ use tracing::Instrument;
 /// takes(Query::tags(["email:ada@example.org"]));
 /// # Ok::<(), annalist::Error>(())
 /// ```
-pub trait Reads: sealed::Reads {}
+pub trait Reads: sealed::Sealed {
+    /// What the decision is given.
+    type Past;
 
+    /// The reads, in their order.
+    #[doc(hidden)]
+    fn reads(self) -> Vec<Read>;
+
+    /// What the reads gave, in their order.
+    #[doc(hidden)]
+    fn joined(pasts: Vec<Past>) -> Self::Past;
+}
+
+/// Keeps the trait closed, so that its methods can change.
 mod sealed {
-    use super::{Past, Read};
-
-    pub trait Reads {
-        type Past;
-
-        fn reads(self) -> Vec<Read>;
-
-        fn joined(pasts: Vec<Past>) -> Self::Past;
-    }
+    pub trait Sealed {}
 }
 
 macro_rules! one_read {
     ($($type:ty),*) => {$(
-        impl Reads for $type {}
+        impl sealed::Sealed for $type {}
 
-        impl sealed::Reads for $type {
+        impl Reads for $type {
             type Past = Past;
 
             fn reads(self) -> Vec<Read> {
@@ -56,9 +60,9 @@ macro_rules! one_read {
 
 one_read!(Read, &StreamId, Query);
 
-impl<T: Into<Read>, const N: usize> Reads for [T; N] {}
+impl<T: Into<Read>, const N: usize> sealed::Sealed for [T; N] {}
 
-impl<T: Into<Read>, const N: usize> sealed::Reads for [T; N] {
+impl<T: Into<Read>, const N: usize> Reads for [T; N] {
     type Past = [Past; N];
 
     fn reads(self) -> Vec<Read> {
@@ -115,7 +119,7 @@ impl Store {
         D: Into<Option<Append>>,
         E: From<Error>,
     {
-        let reads = sealed::Reads::reads(reads);
+        let reads = reads.reads();
         let span = trace::transact(reads.len());
         let mut attempts = retry.start();
         let outcome = self.attempt::<R, D, E>(&reads, &mut attempts, decide).instrument(span.clone()).await;

@@ -73,6 +73,8 @@ async fn what_is_more_than_the_grammar_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_url_makes_it_panic(url in "(memory|sqlite|[a-z]{1,8})?[:/?&=#%@.]{0,6}\\PC{0,40}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -89,6 +89,7 @@
 //!   position by its numbers), `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
+//! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
 //! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what

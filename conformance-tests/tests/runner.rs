@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use annalist_conformance::{
     BoxError, Check, CheckResult, Cx, Fault, Harness, HookError, Namespaces, Opened, Outcome, Rewind,
-    Settings, Verdict, checks, ensure, note, run_check,
+    Selection, Settings, Verdict, checks, ensure, note, run, run_check,
 };
 use annalist_core::Position;
 use annalist_memory::MemoryStore;
@@ -142,9 +142,12 @@ async fn ran(harness: impl Harness, name: &str) -> CheckResult {
     run_check(Arc::new(harness), sample(name), settings).await
 }
 
-/// One test, because a panic in the background counts against every check that runs at that moment.
+/// A panic in the background counts against every check that runs at that moment; so nothing else may run beside these.
+static ALONE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_has_its_outcome() {
+    let _alone = ALONE.write().await;
     use Outcome::{Fail, Inconclusive, NotApplicable, Pass, Unverified};
     let ends = [
         ("holds", Pass, ""),
@@ -170,6 +173,30 @@ async fn every_end_has_its_outcome() {
     assert_eq!(missing.outcome, Fail, "a missing server is a failure");
     assert!(missing.reason.contains("connection refused"), "{}", missing.reason);
     assert_eq!(CHECKS.len(), ends.len(), "every sample is run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_runs_and_leaves_its_reports() {
+    let selection = Selection { areas: vec!["append".to_owned()], level_max: 1, ..Selection::default() };
+    let selected = selection.checks().len();
+    let _beside_others = ALONE.read().await;
+    let report = run(Arc::new(Memory::default()), selection).await;
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.checks.len(), selected);
+
+    let dir = std::env::temp_dir().join(format!("annalist-report-test-{}", std::process::id()));
+    report.write(&dir).expect("a writable folder");
+    for file in ["report.json", "junit.xml", "report.md"] {
+        assert!(std::fs::metadata(dir.join(file)).is_ok_and(|file| file.len() > 0), "{file} is missing");
+    }
+    std::fs::remove_dir_all(dir).expect("it was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_nothing_is_no_pass() {
+    let selection = Selection { names: vec!["append.no_such_check".to_owned()], ..Selection::default() };
+    let _beside_others = ALONE.read().await;
+    assert!(!run(Arc::new(Memory::default()), selection).await.passed());
 }
 
 #[test]

@@ -279,6 +279,8 @@ fn no_error_quotes_the_data() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn nothing_makes_it_panic(event_type in "(Opened|Noted|Priced|Placed|Wrapped|Counted|Nested|[A-Z][a-z]{0,8})", data in any::<Vec<u8>>()) {
         let known = ["Opened", "Noted", "Priced", "Placed", "Wrapped", "Counted", "Nested", "Nothing", "Maybe", "Empty"];

@@ -295,6 +295,10 @@ impl FaultyStore {
 }
 
 #[async_trait]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method that is not forwarded would bypass the store beneath"
+)]
 impl EventStore for FaultyStore {
     async fn append(&self, append: Append) -> Result<Receipt, Error> {
         let fault = self.faults.plan().draw(Operation::Append);
@@ -328,6 +332,10 @@ impl EventStore for FaultyStore {
 }
 
 #[async_trait]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method that is not forwarded would bypass the store beneath"
+)]
 impl SnapshotStore for FaultyStore {
     async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error> {
         self.faults.call(Operation::SaveSnapshot, self.inner().snapshots.save_snapshot(snapshot)).await
@@ -355,6 +363,10 @@ impl SnapshotStore for FaultyStore {
 }
 
 #[async_trait]
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method that is not forwarded would bypass the store beneath"
+)]
 impl CheckpointStore for FaultyStore {
     async fn claim_checkpoint(&self, name: &CheckpointName) -> Result<Claim, Error> {
         self.faults.call(Operation::ClaimCheckpoint, self.inner().checkpoints.claim_checkpoint(name)).await

@@ -5,8 +5,8 @@
 
 mod bug;
 mod edit;
-mod look;
 mod edit_read;
+mod look;
 mod matrix;
 mod mutants;
 mod odd;

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use annalist_conformance::{HookError, Namespaces, Rewind};
 use annalist_core::{
     Append, Capabilities, Capability, Checkpoint, CheckpointName, CheckpointStore, Claim, Conflict,
     Consistency, Direction, Error, ErrorKind, EventStore, Owner, Page, Position, Query, Read, Receipt,
@@ -15,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::bug::Bug;
 use crate::edit::{at, edit_receipt, keep, with_position};
+use crate::world::World;
 
 /// How positions and pages look.
 #[derive(Clone, Copy)]
@@ -180,6 +183,11 @@ impl Odd {
     }
 
     async fn read_stream(&self, honest: &MemoryStore, read: &Read, inner: Read) -> Result<Page, Error> {
+        if let Some(fixed) = read.fixed_head() {
+            // A cursor of a log that was put back since is refused.
+            let head = inner_head(honest).await?;
+            honest.read(Read::log(Query::all()).after(self.inside(fixed, head)).limit(0)).await?;
+        }
         let to = read.fixed_version().unwrap_or(Version::MAX).min(read.versions().1);
         let mut inner = inner.from(read.versions().0).to(to);
         if read.positions() != (Position::START, Bound::Unbounded) {
@@ -229,6 +237,44 @@ impl Odd {
 /// The inner position of this number, in the log of another.
 fn numbered(like: Position, number: u64) -> Position {
     if number == 0 { Position::START } else { at(like, number, 0) }
+}
+
+/// A world of one shape: what the harness is told of positions is told from outside, too.
+pub fn shaped(make: fn() -> Odd) -> Arc<dyn World> {
+    Arc::new(OddWorld { make, databases: Namespaces::default() })
+}
+
+struct OddWorld {
+    make: fn() -> Odd,
+    databases: Namespaces<Arc<Odd>>,
+}
+
+impl OddWorld {
+    fn odd(&self, namespace: &str) -> Arc<Odd> {
+        self.databases.get(namespace, || Arc::new((self.make)()))
+    }
+}
+
+#[async_trait]
+impl World for OddWorld {
+    fn bug(&self, namespace: &str) -> Arc<dyn Bug> {
+        self.odd(namespace)
+    }
+
+    async fn rewind(&self, namespace: &str, honest: &MemoryStore, rewind: Rewind) -> Result<(), HookError> {
+        let failed = |error: Error| HookError::Failed(error.into());
+        match rewind {
+            Rewind::To(position) => {
+                let head = inner_head(honest).await.map_err(failed)?;
+                honest.restore_to(self.odd(namespace).inside(position, head)).map_err(failed)
+            }
+            Rewind::AnotherLog => {
+                honest.replace_log();
+                Ok(())
+            }
+            _ => Err(HookError::NotProvided),
+        }
+    }
 }
 
 #[async_trait]

@@ -1,21 +1,19 @@
 //! Honest stores that are odd in what the contract leaves open. Every check must pass on them, or it demands too much.
 
+mod pace;
+mod places;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use annalist_core::{
-    Append, Capabilities, Error, EventStore, Limits, Page, Position, Read, Receipt, Signal, Subscribe,
-    Subscription,
-};
+use annalist_core::{Capabilities, Error, EventStore, Limits, Position, Signal, Subscribe, Subscription};
 use annalist_memory::{Config, MemoryStore};
 use async_trait::async_trait;
-use tokio::sync::Mutex;
 
 use crate::bug::Bug;
 use crate::edit::edit_signals;
-use crate::odd::{Odd, Shape};
-use crate::world::{World, each_database, each_handle};
+use crate::odd::{Odd, Shape, shaped};
+use crate::world::{World, each_handle};
 
 /// An odd but honest store.
 #[derive(Clone, Copy)]
@@ -28,7 +26,7 @@ pub struct Oddball {
 
 /// Every odd store.
 pub fn all() -> Vec<Oddball> {
-    ODDBALLS.to_vec()
+    [ODDBALLS, places::ODDBALLS, pace::ODDBALLS].concat()
 }
 
 const ODDBALLS: &[Oddball] = &[
@@ -40,42 +38,32 @@ const ODDBALLS: &[Oddball] = &[
     Oddball {
         name: "gaps_in_positions",
         what: "between two neighbours there are positions that hold no event, of changing number",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n * 7 + n % 3, 0), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n * 7 + n % 3, 0), ..Shape::PLAIN })),
     },
     Oddball {
         name: "positions_start_far_up",
         what: "the first position is 10^12",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n + 999_999_999_999, 0), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n + 999_999_999_999, 0), ..Shape::PLAIN })),
     },
     Oddball {
         name: "positions_of_two_numbers",
         what: "a batch number and a place in the batch, as where the log is a list of batches",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n / 4, (n % 4) as u32), ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n / 4, (n % 4) as u32), ..Shape::PLAIN })),
     },
     Oddball {
         name: "head_above_the_newest_event",
         what: "the head is a position that holds no event, as after a marker or a rolled-back append",
-        make: || each_database(|| Odd::new(Shape { place: |n| (n * 2, 0), head_above: 5, ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { place: |n| (n * 2, 0), head_above: 5, ..Shape::PLAIN })),
     },
     Oddball {
         name: "one_event_a_page",
         what: "every page has at most one event, whatever was asked for",
-        make: || each_database(|| Odd::new(Shape { page_events_max: 1, ..Shape::PLAIN })),
+        make: || shaped(|| Odd::new(Shape { page_events_max: 1, ..Shape::PLAIN })),
     },
     Oddball {
         name: "looks_at_three_events",
         what: "a page of the log looks at three events, so that many pages of a query are empty and lead on",
-        make: || each_database(|| Odd::new(Shape { looked_at_max: 3, ..Shape::PLAIN })),
-    },
-    Oddball {
-        name: "yields",
-        what: "every operation gives way several times, before and after its effect",
-        make: || each_handle(|| Yields),
-    },
-    Oddball {
-        name: "slow",
-        what: "appends and reads take up to two milliseconds",
-        make: || each_handle(Slow::default),
+        make: || shaped(|| Odd::new(Shape { looked_at_max: 3, ..Shape::PLAIN })),
     },
     Oddball {
         name: "wakes_for_nothing",
@@ -86,11 +74,6 @@ const ODDBALLS: &[Oddball] = &[
         name: "never_wakes",
         what: "waiting for more never returns; the declared bound is 20 ms",
         make: || each_handle(NeverWakes::new),
-    },
-    Oddball {
-        name: "one_at_a_time",
-        what: "all operations on appends and reads go through one lock, in the order of their coming",
-        make: || each_database(OneAtATime::default),
     },
     Oddball {
         name: "floor_limits",
@@ -105,7 +88,7 @@ const ODDBALLS: &[Oddball] = &[
     Oddball {
         name: "local_reads",
         what: "local reads are offered, and they are a little behind",
-        make: || each_database(Odd::with_local_reads),
+        make: || shaped(Odd::with_local_reads),
     },
     Oddball {
         name: "tells_progress_always",
@@ -117,60 +100,6 @@ const ODDBALLS: &[Oddball] = &[
 struct Plain;
 
 impl Bug for Plain {}
-
-struct Yields;
-
-async fn give_way() {
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[async_trait]
-impl Bug for Yields {
-    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
-        give_way().await;
-        let receipt = honest.append(append).await;
-        give_way().await;
-        receipt
-    }
-
-    async fn read(&self, honest: &MemoryStore, read: Read) -> Result<Page, Error> {
-        give_way().await;
-        let page = honest.read(read).await;
-        give_way().await;
-        page
-    }
-}
-
-/// Every fourth operation waits: half the time before its effect, half the time after it.
-#[derive(Default)]
-struct Slow(AtomicU64);
-
-impl Slow {
-    async fn wait(&self, turn: u64) {
-        if self.0.fetch_add(1, Ordering::Relaxed) % 8 == turn {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
-
-#[async_trait]
-impl Bug for Slow {
-    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
-        self.wait(0).await;
-        let receipt = honest.append(append).await;
-        self.wait(5).await;
-        receipt
-    }
-
-    async fn read(&self, honest: &MemoryStore, read: Read) -> Result<Page, Error> {
-        self.wait(2).await;
-        let page = honest.read(read).await;
-        self.wait(7).await;
-        page
-    }
-}
 
 struct WakesForNothing;
 
@@ -199,24 +128,6 @@ impl Bug for NeverWakes {
 
     fn capabilities<'a>(&'a self, _: &'a MemoryStore) -> &'a Capabilities {
         &self.0
-    }
-}
-
-#[derive(Default)]
-struct OneAtATime(Mutex<()>);
-
-#[async_trait]
-impl Bug for OneAtATime {
-    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
-        let _turn = self.0.lock().await;
-        tokio::task::yield_now().await;
-        honest.append(append).await
-    }
-
-    async fn read(&self, honest: &MemoryStore, read: Read) -> Result<Page, Error> {
-        let _turn = self.0.lock().await;
-        tokio::task::yield_now().await;
-        honest.read(read).await
     }
 }
 

@@ -81,7 +81,6 @@ impl Entry {
     pub(super) fn depart(&mut self) {
         self.place = Place::Batch;
         self.attempts += 1;
-        self.not_before = None;
         self.waiters.iter_mut().for_each(|waiter| waiter.late = false);
     }
 
@@ -127,7 +126,7 @@ impl Entry {
     }
 
     /// Answers those whom the verdict concerns. Where it is one that can become untrue, a caller that came while it was on
-    /// its way needs a younger one: then gives the entry back, as new.
+    /// its way needs a younger one: then gives the entry back.
     pub(super) fn settle(mut self, verdict: Answer) -> Option<Self> {
         let is_stale =
             verdict.as_ref().is_err_and(|refusal| !self.may_have_left() && !verdict::is_for_good(refusal));
@@ -138,7 +137,6 @@ impl Entry {
         let (late, early) = self.waiters.drain(..).partition(|waiter| waiter.late);
         share(early, verdict);
         self.waiters = late;
-        (self.attempts, self.failures, self.failure) = (0, 0, None);
         Some(self)
     }
 }

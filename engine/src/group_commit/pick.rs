@@ -74,7 +74,7 @@ impl Load {
     fn new(config: &Config) -> Self {
         Self {
             appends: 0,
-            appends_max: config.batch_appends_max.max(1),
+            appends_max: config.batch_appends_max,
             events_left: config.batch_events_max,
             bytes_left: config.batch_bytes_max,
         }

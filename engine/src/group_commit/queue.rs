@@ -230,7 +230,7 @@ impl Queue {
     /// Bounds the next batch that an append goes in.
     pub(super) fn bound(&mut self, arrival: Arrival, batch_max: usize) {
         if let Some(entry) = self.entries.get_mut(&arrival) {
-            entry.batch_max = entry.batch_max.min(batch_max);
+            entry.batch_max = batch_max;
         }
     }
 
@@ -307,4 +307,35 @@ impl Queue {
 /// twice if it is sent twice, and its verdict must be younger than its request.
 fn twin_key(append: &Append) -> Option<(StreamId, EventId)> {
     append.events().next().map(|(stream, event)| (stream.clone(), event.id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use annalist_core::{ExpectedVersion, NewEvent, backend};
+
+    use super::*;
+
+    fn append(name: &str) -> Append {
+        let (stream, event) =
+            (StreamId::new(name).expect("a name"), NewEvent::new("Ticked", "{}").expect("a type"));
+        Append::to(&stream, ExpectedVersion::Any, [event])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_what_is_answered_or_withdrawn() {
+        let mut queue = Queue::new(Config { queue_appends_max: 2, ..Config::default() });
+        let now = Instant::now();
+        let deadline = super::super::later(now, std::time::Duration::from_secs(1));
+        let mut entered = ["A", "B", "C"].map(|name| queue.enter(append(name), deadline).expect("open"));
+        queue.leave(entered[1].arrival, entered[1].number, now);
+        let Next::Send(batch) = queue.next(now) else { panic!("a batch") };
+        for arrival in batch.arrivals {
+            assert!(queue.receive(arrival, Ok(backend::receipt(false, Vec::new())), now).is_none());
+        }
+        assert!(entered[0].answer.try_recv().is_ok() && entered[2].answer.try_recv().is_ok());
+        assert!(matches!(queue.next(now), Next::End));
+        assert!(queue.entries.is_empty() && queue.newest.is_empty());
+        assert!(queue.line.is_empty() && queue.room.is_empty());
+        assert_eq!(queue.line_bytes, 0);
+    }
 }

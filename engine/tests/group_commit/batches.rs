@@ -115,8 +115,10 @@ async fn a_batch_has_at_most_so_many_events() {
     let mut config = config(Mates::Apart);
     config.batch_events_max = 4;
     let appends = [of_size("A", 2), of_size("B", 2), of_size("C", 1), of_size("Over", 5), of_size("D", 4)];
-    // The one that is over the bound goes alone; a smaller one behind it does not overtake it.
-    assert_eq!(batch_sizes(config, &appends).await, [2, 1, 1, 1]);
+    // The one that is over the bound goes alone.
+    assert_eq!(batch_sizes(config.clone(), &appends).await, [2, 1, 1, 1]);
+    // A smaller one that would fit does not overtake one that does not.
+    assert_eq!(batch_sizes(config, &[of_size("A", 2), of_size("B", 3), of_size("C", 1)]).await, [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 pub(crate) type Answer = Result<Receipt, Error>;
 type Reply = Result<Vec<Answer>, BatchError>;
 
+/// Longer than anything here may take: a test that would wait for ever fails.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
+
 /// One batch in flight, waiting for the test's reply. Dropped without a reply it panics in the writer.
 pub(crate) struct Call {
     pub(crate) batch: Vec<Append>,
@@ -68,9 +71,14 @@ impl Bench {
         task
     }
 
-    /// The next batch, whatever time it takes to come.
+    /// The next batch, whatever time it takes to come; time that stands still jumps there.
     pub(crate) async fn call(&mut self) -> Call {
-        self.calls.recv().await.expect("the writer lives")
+        let call = tokio::time::timeout(FOR_EVER, self.calls.recv()).await;
+        call.expect("a batch is sent").expect("the writer lives")
+    }
+
+    pub(crate) async fn close(&self) {
+        tokio::time::timeout(FOR_EVER, self.commits.close()).await.expect("it ends");
     }
 
     /// That no batch comes while time stands still.

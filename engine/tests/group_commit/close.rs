@@ -32,7 +32,7 @@ async fn closing_answers_all_that_came_before_and_refuses_what_comes_after() {
         answer(task).await.expect("committed");
     }
     closing.await.expect("no panic");
-    bench.commits.close().await; // A second time does nothing.
+    bench.close().await; // A second time does nothing.
     assert_eq!(refusal(bench.start(&write("After")).await).await.kind(), &ErrorKind::Closed);
     bench.quiet().await;
 }
@@ -42,13 +42,13 @@ async fn closing_waits_for_what_is_sent_again_until_its_deadline() {
     let mut bench = Bench::apart();
     let task = bench.start(&write("S").timeout(std::time::Duration::from_millis(5))).await;
     bench.call().await.not_sent();
-    bench.commits.close().await;
+    bench.close().await;
     assert!(is_unavailable(&refusal(task).await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn closing_what_never_worked_returns_at_once() {
-    Bench::apart().commits.close().await;
+    Bench::apart().close().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn whoever_gives_up_closing_has_closed_it() {
     closing.abort();
     assert_eq!(refusal(bench.start(&write("After")).await).await.kind(), &ErrorKind::Closed);
     busy.commit();
-    bench.commits.close().await;
+    bench.close().await;
 }
 
 #[tokio::test(start_paused = true)]

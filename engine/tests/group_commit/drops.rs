@@ -46,7 +46,7 @@ async fn one_that_may_have_landed_is_completed_until_its_deadline() {
     call.lose_reply(); // Would be sent again at 30 ms.
     advance(100).await;
     bench.quiet().await;
-    bench.commits.close().await;
+    bench.close().await;
 }
 
 #[tokio::test(start_paused = true)]

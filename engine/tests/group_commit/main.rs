@@ -11,6 +11,5 @@ mod log;
 mod mates;
 mod random;
 mod resend;
-mod traces;
 mod twins;
 mod writer_faults;

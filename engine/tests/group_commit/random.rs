@@ -323,7 +323,7 @@ fn honest(append: &Append, receipt: &annalist_core::Receipt, log: &[RecordedEven
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_callers_are_told_is_what_the_log_holds(
         config in config(),

@@ -7,6 +7,7 @@ use annalist_core::{
     Append, Conflict, Error, ErrorKind, EventId, ExpectedVersion, IdReused, Position, Version,
 };
 use annalist_engine::group_commit::{BatchError, Mates};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::bench::{
@@ -207,7 +208,10 @@ async fn an_append_that_always_costs_the_reply_is_alone_in_the_end() {
         mates.push(bench.start(&write(&format!("Mate-{n}"))).await);
     }
     busy.commit();
-    while mates.iter().any(|mate| !mate.is_finished()) {
+    for _ in 0..100 {
+        if mates.iter().all(JoinHandle::is_finished) {
+            break;
+        }
         let call = bench.call().await;
         if call.streams().contains(&"Poison".to_owned()) {
             call.lose_reply()

@@ -169,6 +169,26 @@ async fn the_same_events_under_another_expectation_are_no_twin_but_touch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_twin_finds_its_own_when_another_with_its_ids_was_answered() {
+    let mut bench = Bench::apart();
+    let append = write("S");
+    let other = Append::to(&stream("S"), ExpectedVersion::NoStream, append.writes()[0].events.clone());
+    let first = bench.start(&append).await;
+    let call = bench.call().await;
+    let second = bench.start(&other).await;
+    call.commit();
+    answer(first).await.expect("committed");
+    let call = bench.call().await;
+    let twin = bench.start(&other).await;
+    call.commit();
+    assert_eq!(
+        answer(second).await.expect("committed").written(),
+        answer(twin).await.expect("committed").written()
+    );
+    bench.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_twin_does_not_overtake_one_with_its_ids_that_came_between() {
     let mut bench = Bench::in_order();
     let append = write("S");
@@ -232,6 +252,21 @@ async fn twins_share_what_is_not_known() {
     call.lose_reply();
     bench.call().await.refuse(&ErrorKind::Misconfigured("read-only".into()).into());
     assert!(is_indeterminate(&refusal(first).await));
+    assert!(is_indeterminate(&refusal(late).await));
+    bench.quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_twin_of_one_that_may_have_landed_is_told_so() {
+    let mut bench = Bench::apart();
+    let append = write("S");
+    let first = bench.start(&append).await;
+    bench.call().await.lose_reply();
+    let call = bench.call().await;
+    let late = bench.start(&append).await;
+    call.refuse(&conflict(ExpectedVersion::Exists, 0));
+    assert!(is_indeterminate(&refusal(first).await));
+    // Were it sent anew, it could be told of a conflict, and the first attempt land after that.
     assert!(is_indeterminate(&refusal(late).await));
     bench.quiet().await;
 }

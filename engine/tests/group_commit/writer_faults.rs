@@ -26,7 +26,7 @@ async fn a_panic_is_indeterminate_for_its_batch_and_the_next_goes_on() {
     assert_eq!(call.streams(), ["Next"], "nothing is known, and nothing sent again");
     call.commit();
     answer(next).await.expect("committed");
-    bench.commits.close().await;
+    bench.close().await;
 }
 
 /// Panics when it is called, before there is a future.
@@ -105,6 +105,6 @@ fn when_a_runtime_ends_callers_on_another_are_answered_and_the_next_append_start
         let next = bench.start(&write("Next")).await;
         bench.call().await.commit();
         answer(next).await.expect("committed");
-        bench.commits.close().await;
+        bench.close().await;
     });
 }

@@ -27,7 +27,7 @@ checks! {
         summary: "A retry is known some thousand events and a hundred appends later: there is no window.",
         likely_cause: "a cache of the last ids, as of a Kafka producer, a DynamoDB token or a NATS window",
     }
-    replay_several_streams {
+    stream_order_free {
         guarantee: "I1", level: 1, kind: Deterministic,
         summary: "An append to several streams is known as a retry, in whatever order it names them, with the receipt in that order.",
         likely_cause: "a digest of the request as it is written, or ids looked up in the first stream",
@@ -98,7 +98,7 @@ async fn replay_deep(cx: Cx) -> Verdict {
     Ok(())
 }
 
-async fn replay_several_streams(cx: Cx) -> Verdict {
+async fn stream_order_free(cx: Cx) -> Verdict {
     let names = ["Order-1", "Cart-1", "User-1"];
     let made = [events(2), events(1), events(3)];
     cx.append_any("Cart-1", 2).await?;

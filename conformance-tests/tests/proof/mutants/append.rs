@@ -6,6 +6,7 @@ mod checks;
 mod conditions;
 mod expected;
 mod invalid;
+mod queries;
 mod receipts;
 mod refusals;
 mod several;
@@ -19,6 +20,7 @@ pub const PARTS: &[&[Mutant]] = &[
     refusals::MUTANTS,
     checks::MUTANTS,
     conditions::MUTANTS,
+    queries::MUTANTS,
     verdicts::MUTANTS,
     invalid::MUTANTS,
     several::MUTANTS,

@@ -21,7 +21,7 @@ pub const MUTANTS: &[Mutant] = &[
         expected: &[
             "idem.replay_exact",
             "idem.replay_any",
-            "idem.replay_several_streams",
+            "idem.stream_order_free",
             "append.replay_before_conflict",
         ],
         make: || each_handle(|| RetryToldAsNew),
@@ -37,7 +37,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "retry_in_the_same_stream_order",
         guarantee: "I1",
         twin: "a digest of the request as it is written",
-        expected: &["idem.replay_several_streams"],
+        expected: &["idem.stream_order_free"],
         make: || each_handle(|| RetryInTheSameOrder),
     },
     Mutant {

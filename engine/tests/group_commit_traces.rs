@@ -1,23 +1,41 @@
 //! What the group commit tells a tracing subscriber: one span a batch, which follows its callers', and a warning a resend.
+//!
+//! Alone in its program: what other tests do while no subscriber listens would be remembered for their call sites.
+
+#[path = "group_commit/bench.rs"]
+#[expect(dead_code, reason = "the other tests of the group commit need more of it")]
+mod bench;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Instrument, Level, Metadata, Subscriber, info_span};
 use tracing_core::span::Current;
 
-use crate::bench::{Bench, answer, event, settle, write};
+use bench::{Bench, answer, event, settle, write};
 
 /// Keeps what it is told, one line each.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Recorder {
-    lines: Arc<Mutex<Vec<String>>>,
-    entered: Arc<Mutex<Vec<(Id, &'static Metadata<'static>)>>>,
-    known: Arc<Mutex<HashMap<Id, &'static Metadata<'static>>>>,
+    lines: Mutex<Vec<String>>,
+    entered: Mutex<Vec<(Id, &'static Metadata<'static>)>>,
+    known: Mutex<HashMap<Id, &'static Metadata<'static>>>,
 }
+
+/// The one that listens to this program.
+static RECORDER: LazyLock<&'static Recorder> = LazyLock::new(|| {
+    let recorder: &'static Recorder = Box::leak(Box::default());
+    tracing::subscriber::set_global_default(Listener(recorder)).expect("the first");
+    recorder
+});
+
+/// Whose turn it is to be listened to.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+struct Listener(&'static Recorder);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no panic under the lock")
@@ -43,7 +61,7 @@ impl Recorder {
     }
 }
 
-impl Subscriber for Recorder {
+impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::INFO
     }
@@ -51,36 +69,36 @@ impl Subscriber for Recorder {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut fields = Fields(String::new());
         span.record(&mut fields);
-        let id = Id::from_u64(self.add(format!("span {}{}", span.metadata().name(), fields.0)) as u64);
-        locked(&self.known).insert(id.clone(), span.metadata());
+        let id = Id::from_u64(self.0.add(format!("span {}{}", span.metadata().name(), fields.0)) as u64);
+        locked(&self.0.known).insert(id.clone(), span.metadata());
         id
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
 
     fn record_follows_from(&self, span: &Id, follows: &Id) {
-        let lines = self.lines();
+        let lines = self.0.lines();
         let name = |id: &Id| lines[id.into_u64() as usize - 1].split(' ').nth(1).map(ToOwned::to_owned);
-        self.add(format!("{} follows {}", name(span).expect("a name"), name(follows).expect("a name")));
+        self.0.add(format!("{} follows {}", name(span).expect("a name"), name(follows).expect("a name")));
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields(String::new());
         event.record(&mut fields);
-        self.add(format!("{}{}", event.metadata().level(), fields.0));
+        self.0.add(format!("{}{}", event.metadata().level(), fields.0));
     }
 
     fn enter(&self, id: &Id) {
-        let metadata = locked(&self.known)[id];
-        locked(&self.entered).push((id.clone(), metadata));
+        let metadata = locked(&self.0.known)[id];
+        locked(&self.0.entered).push((id.clone(), metadata));
     }
 
     fn exit(&self, _: &Id) {
-        locked(&self.entered).pop();
+        locked(&self.0.entered).pop();
     }
 
     fn current_span(&self) -> Current {
-        locked(&self.entered)
+        locked(&self.0.entered)
             .last()
             .map_or_else(Current::none, |(id, metadata)| Current::new(id.clone(), metadata))
     }
@@ -88,11 +106,11 @@ impl Subscriber for Recorder {
 
 /// What is told while a bench plays.
 async fn told<F: Future<Output = ()>>(play: impl FnOnce(Bench) -> F) -> Vec<String> {
-    let recorder = Recorder::default();
-    let told = tracing::subscriber::set_default(recorder.clone());
+    let _turn = TURN.lock().await;
+    locked(&RECORDER.lines).clear();
     play(Bench::apart()).await;
-    drop(told);
-    let lines = recorder.lines();
+    settle().await;
+    let lines = RECORDER.lines();
     let payload = String::from_utf8_lossy(event().data()).into_owned();
     assert!(lines.iter().all(|line| !line.contains(&payload)), "{lines:?}");
     lines
