@@ -92,3 +92,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[cfg(all(doctest, feature = "memory", feature = "testing"))]
 #[doc = include_str!("../docs/everyday.md")]
 struct Everyday;
+
+/// The front page's example runs as a test, too.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

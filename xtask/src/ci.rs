@@ -1,18 +1,21 @@
 //! `ci`: what a change must pass before it is taken.
 
-use lexopt::Parser;
+use lexopt::{Arg, Parser, ValueExt};
 
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
 use crate::{Result, bench, deny, docs, features, guard, matrix, mutants, packages, test, words};
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
-    if let Some(arg) = args.next()? {
-        return Err(arg.unexpected().into());
+    let mut steps = Steps::default();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("only") => steps.only.push(args.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
     }
     let workspace = Workspace::load()?;
     let reports = workspace.scratch("suite")?;
-    let mut steps = Steps::default();
     steps.step("fmt", || run(&mut cargo(["fmt", "--all", "--check"])));
     steps.step("words", words::check);
     steps.step("examples in the docs", || docs::check(&workspace));

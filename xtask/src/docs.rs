@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use syn::visit::Visit;
-use syn::{Attribute, Expr, ExprLit, ImplItem, Item, ItemMod, Lit, Meta, Visibility};
+use syn::{Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Visibility};
 
 use crate::Result;
 use crate::run::root;
@@ -80,19 +80,13 @@ impl<'ast> Visit<'ast> for Examined {
                     self.item(name, &i.attrs);
                 }
             }
-            Item::Mod(module) if !is_test(module) => syn::visit::visit_item_mod(self, module),
+            // A private module of a file seals what is in it; one that is a file of its own is looked at by itself.
+            Item::Mod(module) if public(&module.vis) => syn::visit::visit_item_mod(self, module),
             _ => {}
         }
     }
 
     fn visit_impl_item(&mut self, _: &'ast ImplItem) {}
-}
-
-fn is_test(module: &ItemMod) -> bool {
-    module.attrs.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
-        _ => false,
-    })
 }
 
 fn is_hidden(attributes: &[Attribute]) -> bool {
@@ -139,7 +133,7 @@ mod tests {
     #[test]
     fn examples_privacy_and_hiding_are_seen() {
         let fine = "/// A.\n///\n/// ```\n/// let a = 1;\n/// ```\npub struct A; struct B; pub(crate) fn f() {} \
-                    #[doc(hidden)] pub fn g() {} #[cfg(test)] mod tests { pub struct C; } impl A { pub fn new() {} }";
+                    #[doc(hidden)] pub fn g() {} #[cfg(test)] mod tests { pub struct C; } mod sealed { pub trait S {} } impl A { pub fn new() {} }";
         assert_eq!(without_example(fine), Vec::<String>::new());
     }
 }

@@ -28,7 +28,7 @@ cargo xtask COMMAND
 
   test [--backend NAME]...
       All that a change must pass: unit, integration and doc tests, the suite on each backend, the examples.
-  ci
+  ci [--only STEP]...
       fmt, clippy, docs, features one by one, deny, `test`, kill matrix, and that generated tables are up to date.
   suite --backend NAME [--level 1..4] [--area A] [--check NAME] [--seed N] --report DIR
       One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.

@@ -48,11 +48,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// What was asked for, one by one: all are tried, and the verdict names those that failed.
 #[derive(Default)]
 pub(crate) struct Steps {
+    /// The steps that are taken; empty means all.
+    pub(crate) only: Vec<String>,
     done: Vec<(String, Duration, Result<()>)>,
 }
 
 impl Steps {
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+        if !self.only.is_empty() && !self.only.iter().any(|wanted| wanted == name) {
+            return;
+        }
         println!("\n== {name}");
         let begun = Instant::now();
         let result = work();
