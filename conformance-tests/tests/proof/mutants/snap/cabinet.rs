@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use annalist_conformance::Namespaces;
 use annalist_core::{
-    Append, Error, ErrorKind, EventStore, ExpectedVersion, Limits, Metadata, NewEvent, Read, Snapshot,
+    Append, Error, ErrorKind, EventStore, ExpectedVersion, Limits, Metadata, NewEvent, Query, Read, Snapshot,
     SnapshotSchema, StreamId, Version,
 };
 use annalist_memory::MemoryStore;
@@ -241,9 +241,15 @@ impl Cabinet {
     }
 }
 
+/// Refuses what is asked of a closed store: only the memory store knows.
+async fn open(honest: &MemoryStore) -> Result<(), Error> {
+    honest.read(Read::log(Query::all()).limit(0)).await.map(drop)
+}
+
 #[async_trait]
 impl Bug for Cabinet {
     async fn save_snapshot(&self, honest: &MemoryStore, snapshot: Snapshot) -> Result<(), Error> {
+        open(honest).await?;
         self.check(&snapshot, honest.capabilities().limits())?;
         self.ask_log(honest, &snapshot).await?;
         let key = self.key(&snapshot.stream, &snapshot.schema);
@@ -282,11 +288,12 @@ impl Bug for Cabinet {
 
     async fn load_snapshot(
         &self,
-        _: &MemoryStore,
+        honest: &MemoryStore,
         stream: &StreamId,
         schema: &SnapshotSchema,
         at_most: Version,
     ) -> Result<Option<Snapshot>, Error> {
+        open(honest).await?;
         let key = self.key(stream, schema);
         let cached = self
             .cached
@@ -322,11 +329,12 @@ impl Bug for Cabinet {
 
     async fn prune_snapshots(
         &self,
-        _: &MemoryStore,
+        honest: &MemoryStore,
         stream: &StreamId,
         schema: &SnapshotSchema,
         keep: usize,
     ) -> Result<(), Error> {
+        open(honest).await?;
         let key = self.key(stream, schema);
         let drawer = self.drawer(&key);
         let surplus = self.surplus(&drawer, keep);

@@ -115,6 +115,11 @@ async fn place(honest: &MemoryStore, position: Position) -> Result<Checkpoint, E
     Ok(honest.load_checkpoint(&name).await?.expect("a reset stores a place"))
 }
 
+/// Refuses what is asked of a closed store: only the memory store knows.
+async fn open(honest: &MemoryStore) -> Result<(), Error> {
+    head(honest).await.map(drop)
+}
+
 async fn head(honest: &MemoryStore) -> Result<Position, Error> {
     Ok(honest.read(Read::log(Query::all()).limit(0)).await?.head)
 }
@@ -217,6 +222,7 @@ impl Table {
 #[async_trait]
 impl Bug for Table {
     async fn claim_checkpoint(&self, honest: &MemoryStore, name: &CheckpointName) -> Result<Claim, Error> {
+        open(honest).await?;
         if self.has(Flaw::RaisesEpochFirst) {
             let owner = self.raise(name).await;
             let row = self.row(name);
@@ -238,6 +244,7 @@ impl Bug for Table {
         owner: &Owner,
         position: Position,
     ) -> Result<(), Error> {
+        open(honest).await?;
         let name = owner.name();
         if self.has(Flaw::NoOpBeforeFence)
             && self.row(name).stored.is_some_and(|stored| position <= stored.position)
@@ -278,6 +285,7 @@ impl Bug for Table {
         honest: &MemoryStore,
         name: &CheckpointName,
     ) -> Result<Option<Checkpoint>, Error> {
+        open(honest).await?;
         if self.has(Flaw::LoadClaims) {
             self.raise(name).await;
         }
