@@ -13,7 +13,7 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::task::yield_now;
 
-use crate::bug::Bug;
+use crate::bug::{Bug, check_open};
 use crate::world::World;
 
 /// What is wrong with a cabinet.
@@ -244,6 +244,7 @@ impl Cabinet {
 #[async_trait]
 impl Bug for Cabinet {
     async fn save_snapshot(&self, honest: &MemoryStore, snapshot: Snapshot) -> Result<(), Error> {
+        check_open(honest).await?;
         self.check(&snapshot, honest.capabilities().limits())?;
         self.ask_log(honest, &snapshot).await?;
         let key = self.key(&snapshot.stream, &snapshot.schema);
@@ -282,11 +283,12 @@ impl Bug for Cabinet {
 
     async fn load_snapshot(
         &self,
-        _: &MemoryStore,
+        honest: &MemoryStore,
         stream: &StreamId,
         schema: &SnapshotSchema,
         at_most: Version,
     ) -> Result<Option<Snapshot>, Error> {
+        check_open(honest).await?;
         let key = self.key(stream, schema);
         let cached = self
             .cached
@@ -322,11 +324,12 @@ impl Bug for Cabinet {
 
     async fn prune_snapshots(
         &self,
-        _: &MemoryStore,
+        honest: &MemoryStore,
         stream: &StreamId,
         schema: &SnapshotSchema,
         keep: usize,
     ) -> Result<(), Error> {
+        check_open(honest).await?;
         let key = self.key(stream, schema);
         let drawer = self.drawer(&key);
         let surplus = self.surplus(&drawer, keep);

@@ -13,7 +13,7 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::task::yield_now;
 
-use crate::bug::Bug;
+use crate::bug::{Bug, check_open};
 use crate::world::World;
 
 /// What is wrong with a table.
@@ -217,6 +217,7 @@ impl Table {
 #[async_trait]
 impl Bug for Table {
     async fn claim_checkpoint(&self, honest: &MemoryStore, name: &CheckpointName) -> Result<Claim, Error> {
+        check_open(honest).await?;
         if self.has(Flaw::RaisesEpochFirst) {
             let owner = self.raise(name).await;
             let row = self.row(name);
@@ -238,6 +239,7 @@ impl Bug for Table {
         owner: &Owner,
         position: Position,
     ) -> Result<(), Error> {
+        check_open(honest).await?;
         let name = owner.name();
         if self.has(Flaw::NoOpBeforeFence)
             && self.row(name).stored.is_some_and(|stored| position <= stored.position)
@@ -278,6 +280,7 @@ impl Bug for Table {
         honest: &MemoryStore,
         name: &CheckpointName,
     ) -> Result<Option<Checkpoint>, Error> {
+        check_open(honest).await?;
         if self.has(Flaw::LoadClaims) {
             self.raise(name).await;
         }
@@ -292,6 +295,7 @@ impl Bug for Table {
         name: &CheckpointName,
         position: Position,
     ) -> Result<Owner, Error> {
+        check_open(honest).await?;
         if self.has(Flaw::ResetVerifiesTheOld) {
             self.verify(honest, &self.row(name)).await?;
         }
