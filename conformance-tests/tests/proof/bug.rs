@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 
 use annalist_core::{
     Append, Capabilities, Checkpoint, CheckpointName, CheckpointStore, Claim, Error, EventStore, Owner, Page,
-    Position, Read, Receipt, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Subscribe, Subscription,
-    Version,
+    Position, Query, Read, Receipt, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Subscribe,
+    Subscription, Version,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
@@ -98,6 +98,11 @@ pub trait Bug: Send + Sync + 'static {
     ) -> Result<Owner, Error> {
         honest.reset_checkpoint(name, position).await
     }
+}
+
+/// Refuses what is asked of a handle that was closed: for what a bug answers without the honest store.
+pub async fn check_open(honest: &MemoryStore) -> Result<(), Error> {
+    honest.read(Read::log(Query::all()).limit(0)).await.map(drop)
 }
 
 /// The store that a bug makes of the honest one.

@@ -9,13 +9,11 @@ mod withholding;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use annalist_core::{
-    Capabilities, Error, EventStore, Limits, Position, Query, Read, Signal, Subscribe, Subscription,
-};
+use annalist_core::{Capabilities, Error, EventStore, Limits, Position, Signal, Subscribe, Subscription};
 use annalist_memory::{Config, MemoryStore};
 use async_trait::async_trait;
 
-use crate::bug::Bug;
+use crate::bug::{Bug, check_open};
 use crate::edit::edit_signals;
 use crate::odd::{Odd, Shape, shaped};
 use crate::world::{World, each_handle};
@@ -121,12 +119,8 @@ impl Bug for WakesForNothing {
     async fn wait_for_more(&self, honest: &MemoryStore, _: Position) -> Result<(), Error> {
         // A little slower than a spin, so that it takes a core from nobody.
         tokio::time::sleep(Duration::from_micros(200)).await;
-        is_open(honest).await
+        check_open(honest).await
     }
-}
-
-async fn is_open(honest: &MemoryStore) -> Result<(), Error> {
-    honest.read(Read::log(Query::all()).limit(0)).await.map(drop)
 }
 
 struct NeverWakes(Capabilities);
@@ -141,7 +135,7 @@ impl NeverWakes {
 impl Bug for NeverWakes {
     async fn wait_for_more(&self, honest: &MemoryStore, _: Position) -> Result<(), Error> {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        is_open(honest).await
+        check_open(honest).await
     }
 
     fn capabilities<'a>(&'a self, _: &'a MemoryStore) -> &'a Capabilities {

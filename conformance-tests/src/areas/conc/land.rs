@@ -78,11 +78,15 @@ async fn counter(cx: Cx) -> Verdict {
                 loop {
                     let version = handle.version(&order).await?.get();
                     match handle.append_to(&order, exact(version), events(1)).await {
-                        Ok(_) => break,
-                        Err(error) if matches!(error.kind(), ErrorKind::Conflict(_)) => {
-                            tokio::task::yield_now().await
+                        Ok(receipt) => {
+                            let told = receipt.version_of(&order).map_or(0, |told| told.get());
+                            ensure!(told == version + 1, "counting up from {version} led to {told}");
+                            break;
                         }
-                        Err(error) => return Err(error),
+                        Err(error) if matches!(error.kind(), ErrorKind::Conflict(_)) => {
+                            tokio::task::yield_now().await;
+                        }
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 cx.count_op();
@@ -150,7 +154,7 @@ async fn mixed_sizes(cx: Cx) -> Verdict {
     let handles = cx.handles(3).await?;
     for round in 0..rounds {
         let append = |i: usize| {
-            let size = if i % 4 == 0 { 150 } else { 1 };
+            let size = if i.is_multiple_of(4) { 150 } else { 1 };
             Append::to(&stream(&format!("Order-{}", i % 2)), ExpectedVersion::Any, events(size))
         };
         let appends: Vec<_> = (0..12).map(append).collect();

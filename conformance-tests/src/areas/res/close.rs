@@ -1,6 +1,8 @@
 //! Closing and dropping with work under way.
 
-use annalist_core::{Append, Error, ErrorKind, ExpectedVersion, Receipt};
+use std::sync::Arc;
+
+use annalist_core::{Append, Error, ErrorKind, EventStore, ExpectedVersion, Position, Receipt};
 
 use super::next_is_real;
 use crate::{Cx, Verdict, checks, ensure, ensure_eq, events, exact, expect, stream};
@@ -84,14 +86,7 @@ async fn close_wakes_waiters(cx: Cx) -> Verdict {
         let waiters: Vec<_> = (0..3)
             .map(|_| {
                 let store = handle.store().clone();
-                // A wake-up without a reason is none to end.
-                cx.spawn(async move {
-                    loop {
-                        if let Err(error) = store.wait_for_more(head).await {
-                            return Err::<(), _>(error);
-                        }
-                    }
-                })
+                cx.spawn(wait_for_the_end(store, head))
             })
             .collect();
         tokio::task::yield_now().await;
@@ -101,6 +96,13 @@ async fn close_wakes_waiters(cx: Cx) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Waits through all wake-ups, which may come without a reason.
+async fn wait_for_the_end(store: Arc<dyn EventStore>, after: Position) -> Result<(), Error> {
+    loop {
+        store.wait_for_more(after).await?;
+    }
 }
 
 async fn drop_without_close(cx: Cx) -> Verdict {

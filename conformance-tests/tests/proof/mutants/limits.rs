@@ -23,7 +23,7 @@ macro_rules! enforces {
             guarantee: $guarantee,
             twin: $twin,
             expected: &[$expected],
-            make: || enforcing(|limits| limits.$field = limits.$field $operator $n, NONE),
+            make: || enforcing(|limits| limits.$field $operator $n, NONE),
         }
     };
 }
@@ -34,98 +34,98 @@ const MUTANTS: &[Mutant] = &[
         "L1",
         "`>` where `>=` was meant",
         "limits.events_per_append",
-        events_per_append + 1
+        events_per_append += 1
     ),
     enforces!(
         "events_half",
         "L1",
         "the declared limit is that of another edition",
         "limits.events_per_append",
-        events_per_append / 2
+        events_per_append /= 2
     ),
     enforces!(
         "streams_one_more",
         "L1",
         "`>` where `>=` was meant",
         "limits.streams_per_append",
-        streams_per_append + 1
+        streams_per_append += 1
     ),
     enforces!(
         "streams_one_less",
         "L1",
         "a place kept for the log's own item",
         "limits.streams_per_append",
-        streams_per_append - 1
+        streams_per_append -= 1
     ),
     enforces!(
         "checks_unlimited",
         "L1",
         "a limit that is declared and never looked at",
         "limits.checks_per_append",
-        checks_per_append * 8
+        checks_per_append *= 8
     ),
     enforces!(
         "conditions_unlimited",
         "L1",
         "a limit that is declared and never looked at",
         "limits.conditions_per_append",
-        conditions_per_append * 8
+        conditions_per_append *= 8
     ),
     enforces!(
         "items_unlimited",
         "L1",
         "a limit that is declared and never looked at",
         "limits.items_per_query",
-        items_per_query * 8
+        items_per_query *= 8
     ),
     enforces!(
         "names_one_less",
         "L1",
         "a place kept for the namespace",
         "limits.names_per_item",
-        names_per_item - 1
+        names_per_item -= 1
     ),
     enforces!(
         "names_one_more",
         "L1",
         "`>` where `>=` was meant",
         "limits.names_per_item",
-        names_per_item + 1
+        names_per_item += 1
     ),
     enforces!(
         "event_bytes_one_less",
         "L1",
         "an envelope of one byte counted too",
         "limits.bytes_per_event",
-        bytes_per_event - 1
+        bytes_per_event -= 1
     ),
     enforces!(
         "append_bytes_one_more",
         "L1",
         "`>` where `>=` was meant",
         "limits.bytes_per_append",
-        bytes_per_append + 1
+        bytes_per_append += 1
     ),
     enforces!(
         "append_bytes_of_keys_too",
         "L1",
         "the size of the request as it travels",
         "limits.bytes_per_append",
-        bytes_per_append - 8_000
+        bytes_per_append -= 8_000
     ),
     enforces!(
         "snapshot_bytes_one_more",
         "L1",
         "`>` where `>=` was meant",
         "limits.bytes_per_snapshot",
-        bytes_per_snapshot + 1
+        bytes_per_snapshot += 1
     ),
     enforces!(
         "snapshot_bytes_64_kib",
         "L1",
         "a column of another type than the limit",
         "limits.bytes_per_snapshot",
-        bytes_per_snapshot / 256
+        bytes_per_snapshot /= 256
     ),
     Mutant {
         name: "floor_of_100_events",

@@ -25,14 +25,14 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C1",
         twin: "a connection given back with rows on it that nobody read",
         expected: &["res.cancel_read"],
-        make: || each_handle(|| LeavesRows::default()),
+        make: || each_handle(LeavesRows::default),
     },
     Mutant {
         name: "dropped_subscribe_keeps_slot",
         guarantee: "C1",
         twin: "a slot that `stop` alone gives back",
         expected: &["res.cancel_subscribe"],
-        make: || each_handle(|| KeepsSlot::default()),
+        make: || each_handle(KeepsSlot::default),
     },
     Mutant {
         name: "wake_up_for_one",
@@ -74,7 +74,7 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C1",
         twin: "a close that waits for the one that is under way",
         expected: &["res.cancel_close"],
-        make: || each_handle(|| CloseHangs::default()),
+        make: || each_handle(CloseHangs::default),
     },
 ];
 
