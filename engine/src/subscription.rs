@@ -8,6 +8,7 @@ use annalist_core::{
     Signal, Start, Subscribe, Subscription,
 };
 use async_trait::async_trait;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
@@ -165,10 +166,10 @@ impl Follow {
             return Ok(());
         }
         // The bound makes a lost wake-up cost a delay and nothing else (S2).
-        match timeout(store.capabilities().wake_up_max(), store.wait_for_more(self.position)).await {
-            Ok(woken) => woken,
-            Err(_) => Ok(()),
-        }
+        let woken = timeout(store.capabilities().wake_up_max(), store.wait_for_more(self.position)).await;
+        // A store that wakes without reason must not keep its thread from everyone else.
+        consume_budget().await;
+        woken.unwrap_or(Ok(()))
     }
 
     /// Waits before the next attempt; gives the error back once the outage has lasted too long, or at once if it is none.
