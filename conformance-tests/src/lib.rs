@@ -85,7 +85,7 @@
 //! - How far a bug's own state reaches is said by `each_handle(|| …)`, `each_database(|| …)` (shared by the handles of one namespace) and
 //!   `everywhere(…)` (shared by all namespaces). For more, implement `World`: it can change which namespace opens, how its memory store is made, what
 //!   opening gives (any store at all), and the hooks. `Bug::append` has the honest handle only; a bug that needs other databases keeps them in its own state.
-//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `with_stream`, `at` (a
+//! - `edit.rs` has what falsifies: `edit_writes`, `keep`, `edit_receipt`, `with_event`, `with_version`, `with_position`, `at` (a
 //!   position by its numbers), `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.

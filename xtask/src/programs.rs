@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Deserialize;
 
 use crate::Result;
-use crate::run::{cargo, shown};
+use crate::run::{cargo, root, shown};
 
 /// A program that cargo built.
 #[derive(Clone, Debug)]
@@ -90,8 +90,8 @@ impl Program {
     }
 
     pub(crate) fn name(&self) -> String {
-        let package = self.package_dir.file_name().unwrap_or_default().to_string_lossy();
-        format!("{package}: {}", self.target)
+        let folder = self.package_dir.strip_prefix(root()).unwrap_or(&self.package_dir);
+        format!("./{} {}", folder.display(), self.target)
     }
 }
 
@@ -135,23 +135,19 @@ fn next(waiting: &Mutex<std::vec::IntoIter<Job>>) -> Option<Job> {
 
 /// Prints in one piece, so that the output of two programs does not mix.
 fn show(name: &str, begun: Instant, output: std::io::Result<Output>) -> bool {
-    let took: Duration = begun.elapsed();
+    let took = begun.elapsed().as_secs_f64();
     let (good, text) = match output {
-        Ok(output) => {
-            let (out, err) =
-                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            (
-                output.status.success(),
-                format!(
-                    "{}{}",
-                    out.trim_end(),
-                    if err.trim().is_empty() { String::new() } else { format!("\n{}", err.trim_end()) }
-                ),
-            )
-        }
+        Ok(output) => (output.status.success(), told(&output)),
         Err(error) => (false, error.to_string()),
     };
     let verdict = if good { "ok" } else { "FAILED" };
-    println!("\n-- {name} ({verdict}, {:.1} s)\n{text}", took.as_secs_f64());
+    println!("\n-- {name} ({verdict}, {took:.1} s)\n{text}");
     good
+}
+
+/// What a program said, first on its output and then on its error output.
+fn told(output: &Output) -> String {
+    let streams = [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream));
+    let spoken: Vec<_> = streams.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+    spoken.join("\n")
 }

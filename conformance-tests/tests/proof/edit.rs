@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use annalist_core::{
-    Append, Error, NewEvent, Position, Receipt, RecordedEvent, Signal, StreamId, Subscription, Version,
-    Write, Written, backend,
+    Append, Error, NewEvent, Position, Receipt, RecordedEvent, Signal, Subscription, Version, Write, Written,
+    backend,
 };
 use async_trait::async_trait;
 
@@ -70,11 +70,6 @@ pub fn with_position(event: &RecordedEvent, position: Position) -> RecordedEvent
 pub fn at(like: Position, major: u64, minor: u32) -> Position {
     let tag = &like.to_string()[..8];
     format!("{tag}-{major:016x}-{minor:08x}").parse().expect("the text form of a position")
-}
-
-/// The same event in another stream.
-pub fn with_stream(event: &RecordedEvent, stream: StreamId) -> RecordedEvent {
-    backend::recorded(event.event().clone(), stream, event.version(), event.position(), event.recorded_at())
 }
 
 /// A subscription whose answers go through a function: none, one or several come out for each that goes in.

@@ -69,12 +69,14 @@ async fn prove(options: &Options) -> Outcomes {
     let oddball_jobs =
         oddballs.iter().enumerate().flat_map(|(i, odd)| jobs_of_odd(i, odd, &checks, options, honest));
     let oddball_results = run_all(oddball_jobs.collect()).await;
+    let alarms = false_alarms(&checks, options, broken).await;
 
     let mutant_rows: Vec<_> =
         mutants.iter().enumerate().map(|(i, m)| judge(m, &checks, &mutant_results, i)).collect();
     let oddball_rows =
         oddballs.iter().enumerate().map(|(i, odd)| judge_odd(odd, &oddball_results, i)).collect();
     Outcomes {
+        false_alarms: alarms,
         whole: options.is_whole(),
         tell_why: !options.mutants.is_empty(),
         checks_without_killer: without_killer(&checks, &mutant_rows, options),
@@ -171,6 +173,32 @@ fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], st
         why: why.iter().map(|(check, why)| format!("{check}: {why}")).collect(),
         power: expected_powers.into_iter().filter(|power| power.counts).collect(),
     }
+}
+
+/// How often the checks that tell by chance fail on the honest store, in as many runs and as impatiently as on the
+/// mutants: what a detection rate has to be compared with.
+async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -> Vec<Power> {
+    let plain = crate::oddballs::all().into_iter().find(|oddball| oddball.name == "plain");
+    let plain = plain.expect("the plain store is among the oddballs");
+    let counting = checks.iter().filter(|check| check.kind.counts() && options.wants_check(check.name));
+    let (counting, runs) = (counting.copied().collect::<Vec<_>>(), options.runs);
+    if runs == 1 {
+        return Vec::new();
+    }
+    let jobs = counting.iter().enumerate().flat_map(|(store, check)| {
+        (0..runs as u64).map(move |run| {
+            let settings = Settings { seed: settings.seed.wrapping_add(run), ..settings };
+            Job { store, harness: WorldHarness::new("plain", (plain.make)()), check: *check, settings }
+        })
+    });
+    let results = run_all(jobs.collect()).await;
+    let alarms = |name| {
+        results.iter().filter(|(_, result)| result.name == name && result.outcome.is_failure()).count()
+    };
+    counting
+        .iter()
+        .map(|check| Power { check: check.name, counts: true, runs, kills: alarms(check.name) })
+        .collect()
 }
 
 fn judge_odd(oddball: &Oddball, results: &[(usize, CheckResult)], store: usize) -> OddballRow {

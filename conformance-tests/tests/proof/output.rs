@@ -57,6 +57,8 @@ pub struct Outcomes {
     pub oddballs: Vec<OddballRow>,
     pub checks_without_killer: Vec<&'static str>,
     pub checks_never_passed: Vec<&'static str>,
+    /// In many runs: how often each check that tells by chance failed on the honest store.
+    pub false_alarms: Vec<Power>,
     pub checks: usize,
     /// Whether people want to read what was observed of each mutant, to see that it is found out for the right reason.
     #[serde(skip)]
@@ -75,7 +77,9 @@ impl Outcomes {
         let checks = if self.whole { 2 * self.checks } else { 0 };
         let good =
             killed + passed + checks - self.checks_without_killer.len() - self.checks_never_passed.len();
-        (good, self.mutants.len() + self.oddballs.len() + checks - good)
+        let quiet = self.false_alarms.iter().filter(|alarms| alarms.kills == 0).count();
+        let all = self.mutants.len() + self.oddballs.len() + checks + self.false_alarms.len();
+        (good + quiet, all - good - quiet)
     }
 
     pub fn proven(&self) -> bool {
@@ -112,6 +116,9 @@ impl Outcomes {
         }
         for name in &self.checks_never_passed {
             println!("NO PASS   {name}: no honest store shows that it can pass");
+        }
+        for Power { check, kills, runs, .. } in self.false_alarms.iter().filter(|alarms| alarms.kills > 0) {
+            println!("ALARM     {check} fails on the honest store in {kills} of {runs} runs");
         }
         self.print_power();
         let (good, bad) = self.counts();
@@ -154,6 +161,9 @@ impl Outcomes {
                 let _ = writeln!(page, "| {check} | {} | {kills} of {runs} |", mutant.name);
             }
         }
+        let alarms: usize = self.false_alarms.iter().map(|alarms| alarms.kills).sum();
+        let runs: usize = self.false_alarms.iter().map(|alarms| alarms.runs).sum();
+        let _ = writeln!(page, "\nThe same checks failed on the honest store in {alarms} of {runs} runs.");
         page + &listed("Checks that find no broken store out", &self.checks_without_killer)
             + &listed("Checks that pass on no honest store", &self.checks_never_passed)
     }

@@ -10,7 +10,7 @@ mod snapshot;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use annalist_core::{
     Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, Limits, LogId, Page, Position, Read,
@@ -83,6 +83,7 @@ fn capabilities() -> Capabilities {
     const WHY: &str = "a list in memory";
     Capabilities::full(Limits::FLOOR)
         .durability(Survives::Nothing, WHY)
+        .recorded_at_resolution(Duration::from_nanos(1))
         .queries_scan()
         .without(Capability::Durability, WHY)
         .without(Capability::Processes, WHY)

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::Mutant;
 use crate::bug::Bug;
-use crate::world::{World, each_handle};
+use crate::world::{World, alone, each_handle};
 
 pub const PARTS: &[&[Mutant]] = &[MUTANTS];
 
@@ -35,6 +35,13 @@ const MUTANTS: &[Mutant] = &[
         twin: "a client that waits out a connect time-out before every call",
         expected: &["meta.traffic_minimum"],
         make: || each_handle(|| AnswersAfterSeconds),
+    },
+    Mutant {
+        name: "panics_in_the_background",
+        guarantee: "E3",
+        twin: "an `unwrap` in a task that cleans up after an append has been answered",
+        expected: &["meta.namespace_empty"],
+        make: || alone(each_handle(|| PanicsInTheBackground)),
     },
 ];
 
@@ -82,5 +89,18 @@ impl Bug for AnswersAfterSeconds {
     async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         honest.append(append).await
+    }
+}
+
+/// Answers rightly, and loses a task of its own to a panic.
+struct PanicsInTheBackground;
+
+#[async_trait]
+impl Bug for PanicsInTheBackground {
+    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
+        let receipt = honest.append(append).await;
+        let lost = tokio::spawn(async { panic!("the clean-up met a row that it does not know") });
+        drop(lost.await);
+        receipt
     }
 }
