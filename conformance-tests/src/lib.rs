@@ -47,7 +47,7 @@
 //!   [`Cx::count_op`], and is inconclusive, which is a failure, below that.
 //! - Linearizability: [`history::Recorder`] gives [`Session`](history::Session)s that note appends (of any shape) and reads; [`judge`](history::Recorder::judge)
 //!   holds all answers against the log. [`Model`] says what one caller must be answered.
-//! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::rewind`], with
+//! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::held`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
 //!
