@@ -14,12 +14,30 @@ use crate::options::Options;
 use crate::output::{Alarm, MutantRow, OddballRow, Outcomes, Power};
 use crate::world::WorldHarness;
 
-/// How many checks run at once. Many more than there are cores, because a broken store often makes a check wait.
-const AT_ONCE: usize = 64;
+/// How a part of the proof runs.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// How many checks run at once. Many more than there are cores, because a broken store often makes a check wait.
+    at_once: usize,
+    settings: Settings,
+}
 
-/// On a broken store what must come often does not, and waiting long for it proves no more.
-const PATIENCE_WITH_MUTANTS: Duration = Duration::from_millis(1_500);
-const TIME_LIMIT_WITH_MUTANTS: Duration = Duration::from_secs(30);
+impl Pace {
+    /// On a broken store what must come often does not, and waiting long for it proves no more. But where rates are
+    /// measured, running out of patience on a crowded machine would count as finding something out.
+    fn with_mutants(options: &Options) -> Self {
+        let (at_once, patience) = if options.runs == 1 { (64, 1_500) } else { (24, 3_000) };
+        let (patience, time_limit) = (Duration::from_millis(patience), Duration::from_secs(30));
+        Self {
+            at_once,
+            settings: Settings { seed: options.seed, patience, time_limit, ..Settings::default() },
+        }
+    }
+
+    fn with_oddballs(options: &Options) -> Self {
+        Self { at_once: 64, settings: Settings { seed: options.seed, ..Settings::default() } }
+    }
+}
 
 pub fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -61,14 +79,17 @@ async fn prove(options: &Options) -> Outcomes {
     let oddballs: Vec<_> =
         crate::oddballs::all().into_iter().filter(|o| options.wants_oddball(o.name)).collect();
 
-    let honest = Settings { seed: options.seed, ..Settings::default() };
-    let broken = Settings { patience: PATIENCE_WITH_MUTANTS, time_limit: TIME_LIMIT_WITH_MUTANTS, ..honest };
-    let mutant_jobs =
-        mutants.iter().enumerate().flat_map(|(i, mutant)| jobs_of(i, mutant, &checks, options, broken));
-    let mutant_results = run_all(mutant_jobs.collect()).await;
-    let oddball_jobs =
-        oddballs.iter().enumerate().flat_map(|(i, odd)| jobs_of_odd(i, odd, &checks, options, honest));
-    let oddball_results = run_all(oddball_jobs.collect()).await;
+    let (broken, honest) = (Pace::with_mutants(options), Pace::with_oddballs(options));
+    let mutant_jobs = mutants
+        .iter()
+        .enumerate()
+        .flat_map(|(i, mutant)| jobs_of(i, mutant, &checks, options, broken.settings));
+    let mutant_results = run_all(mutant_jobs.collect(), broken).await;
+    let oddball_jobs = oddballs
+        .iter()
+        .enumerate()
+        .flat_map(|(i, odd)| jobs_of_odd(i, odd, &checks, options, honest.settings));
+    let oddball_results = run_all(oddball_jobs.collect(), honest).await;
     let alarms = false_alarms(&checks, options, broken).await;
 
     let mutant_rows: Vec<_> =
@@ -121,7 +142,7 @@ fn jobs_of_odd<'a>(
     })
 }
 
-async fn run_all(jobs: Vec<Job>) -> Vec<(usize, CheckResult)> {
+async fn run_all(jobs: Vec<Job>, pace: Pace) -> Vec<(usize, CheckResult)> {
     let one = |job: Job| async move {
         let Job { store, harness, check, settings } = job;
         let task = tokio::spawn(run_check(harness, check, settings));
@@ -129,7 +150,7 @@ async fn run_all(jobs: Vec<Job>) -> Vec<(usize, CheckResult)> {
     };
     let (alone, together): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.harness.alone());
     let mut results: Vec<_> =
-        futures::stream::iter(together).map(one).buffer_unordered(AT_ONCE).collect().await;
+        futures::stream::iter(together).map(one).buffer_unordered(pace.at_once).collect().await;
     for job in alone {
         results.push(one(job).await);
     }
@@ -177,7 +198,7 @@ fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], st
 
 /// How often the checks that tell by chance fail on the honest store, in as many runs and as impatiently as on the
 /// mutants: what a detection rate has to be compared with.
-async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -> Vec<Alarm> {
+async fn false_alarms(checks: &[Check], options: &Options, pace: Pace) -> Vec<Alarm> {
     let plain = crate::oddballs::all().into_iter().find(|oddball| oddball.name == "plain");
     let plain = plain.expect("the plain store is among the oddballs");
     let counting = checks.iter().filter(|check| check.kind.counts() && options.wants_check(check.name));
@@ -187,11 +208,11 @@ async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -
     }
     let jobs = counting.iter().enumerate().flat_map(|(store, check)| {
         (0..runs as u64).map(move |run| {
-            let settings = Settings { seed: settings.seed.wrapping_add(run), ..settings };
+            let settings = Settings { seed: pace.settings.seed.wrapping_add(run), ..pace.settings };
             Job { store, harness: WorldHarness::new("plain", (plain.make)()), check: *check, settings }
         })
     });
-    let results = run_all(jobs.collect()).await;
+    let results = run_all(jobs.collect(), pace).await;
     let alarm = |check: &Check| {
         let failed =
             results.iter().filter(|(_, result)| result.name == check.name && result.outcome.is_failure());
