@@ -11,7 +11,7 @@ use futures::StreamExt;
 use crate::mutants::Mutant;
 use crate::oddballs::Oddball;
 use crate::options::Options;
-use crate::output::{MutantRow, OddballRow, Outcomes, Power};
+use crate::output::{Alarm, MutantRow, OddballRow, Outcomes, Power};
 use crate::world::WorldHarness;
 
 /// How many checks run at once. Many more than there are cores, because a broken store often makes a check wait.
@@ -177,7 +177,7 @@ fn judge(mutant: &Mutant, checks: &[Check], results: &[(usize, CheckResult)], st
 
 /// How often the checks that tell by chance fail on the honest store, in as many runs and as impatiently as on the
 /// mutants: what a detection rate has to be compared with.
-async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -> Vec<Power> {
+async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -> Vec<Alarm> {
     let plain = crate::oddballs::all().into_iter().find(|oddball| oddball.name == "plain");
     let plain = plain.expect("the plain store is among the oddballs");
     let counting = checks.iter().filter(|check| check.kind.counts() && options.wants_check(check.name));
@@ -192,13 +192,13 @@ async fn false_alarms(checks: &[Check], options: &Options, settings: Settings) -
         })
     });
     let results = run_all(jobs.collect()).await;
-    let alarms = |name| {
-        results.iter().filter(|(_, result)| result.name == name && result.outcome.is_failure()).count()
+    let alarm = |check: &Check| {
+        let failed =
+            results.iter().filter(|(_, result)| result.name == check.name && result.outcome.is_failure());
+        let why: Vec<String> = failed.map(|(_, result)| result.reason.clone()).collect();
+        Alarm { check: check.name, runs, alarms: why.len(), why }
     };
-    counting
-        .iter()
-        .map(|check| Power { check: check.name, counts: true, runs, kills: alarms(check.name) })
-        .collect()
+    counting.iter().map(alarm).collect()
 }
 
 fn judge_odd(oddball: &Oddball, results: &[(usize, CheckResult)], store: usize) -> OddballRow {

@@ -16,6 +16,15 @@ pub struct Power {
     pub kills: usize,
 }
 
+/// How often a check failed on the honest store.
+#[derive(Serialize)]
+pub struct Alarm {
+    pub check: &'static str,
+    pub runs: usize,
+    pub alarms: usize,
+    pub why: Vec<String>,
+}
+
 #[derive(Serialize)]
 pub struct MutantRow {
     pub name: &'static str,
@@ -58,7 +67,7 @@ pub struct Outcomes {
     pub checks_without_killer: Vec<&'static str>,
     pub checks_never_passed: Vec<&'static str>,
     /// In many runs: how often each check that tells by chance failed on the honest store.
-    pub false_alarms: Vec<Power>,
+    pub false_alarms: Vec<Alarm>,
     pub checks: usize,
     /// Whether people want to read what was observed of each mutant, to see that it is found out for the right reason.
     #[serde(skip)]
@@ -77,7 +86,7 @@ impl Outcomes {
         let checks = if self.whole { 2 * self.checks } else { 0 };
         let good =
             killed + passed + checks - self.checks_without_killer.len() - self.checks_never_passed.len();
-        let quiet = self.false_alarms.iter().filter(|alarms| alarms.kills == 0).count();
+        let quiet = self.false_alarms.iter().filter(|row| row.alarms == 0).count();
         let all = self.mutants.len() + self.oddballs.len() + checks + self.false_alarms.len();
         (good + quiet, all - good - quiet)
     }
@@ -117,8 +126,9 @@ impl Outcomes {
         for name in &self.checks_never_passed {
             println!("NO PASS   {name}: no honest store shows that it can pass");
         }
-        for Power { check, kills, runs, .. } in self.false_alarms.iter().filter(|alarms| alarms.kills > 0) {
-            println!("ALARM     {check} fails on the honest store in {kills} of {runs} runs");
+        for Alarm { check, runs, alarms, why } in self.false_alarms.iter().filter(|row| row.alarms > 0) {
+            println!("ALARM     {check} fails on the honest store in {alarms} of {runs} runs");
+            why.iter().for_each(|why| println!("         {why}"));
         }
         self.print_power();
         let (good, bad) = self.counts();
@@ -161,8 +171,8 @@ impl Outcomes {
                 let _ = writeln!(page, "| {check} | {} | {kills} of {runs} |", mutant.name);
             }
         }
-        let alarms: usize = self.false_alarms.iter().map(|alarms| alarms.kills).sum();
-        let runs: usize = self.false_alarms.iter().map(|alarms| alarms.runs).sum();
+        let alarms: usize = self.false_alarms.iter().map(|row| row.alarms).sum();
+        let runs: usize = self.false_alarms.iter().map(|row| row.runs).sum();
         let _ = writeln!(page, "\nThe same checks failed on the honest store in {alarms} of {runs} runs.");
         page + &listed("Checks that find no broken store out", &self.checks_without_killer)
             + &listed("Checks that pass on no honest store", &self.checks_never_passed)
