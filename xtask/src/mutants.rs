@@ -9,7 +9,6 @@ use crate::Result;
 use crate::programs::{self, Program};
 use crate::run::run;
 
-const PACKAGE: &str = "annalist-conformance";
 /// The test target that holds the broken and the odd stores.
 pub(crate) const TARGET: &str = "proof";
 
@@ -27,7 +26,8 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
 }
 
 pub(crate) fn prove(runs: u32, report: &Path) -> Result<()> {
-    let programs = programs::build(&["--package", PACKAGE, "--test", TARGET])?;
+    // The whole workspace is named, so that its packages have the features with which `test` has built them.
+    let programs = programs::build(&["--workspace", "--all-features", "--test", TARGET])?;
     let program: &Program =
         programs.iter().find(|program| program.target == TARGET).ok_or("there is no proof")?;
     let begun = Instant::now();

@@ -14,8 +14,8 @@ use crate::subject::{Expected, Follow, Result, Subject};
 const APPENDS_PER_SECOND: u32 = 200;
 /// A reader that gets nothing for this long gets nothing more.
 const SILENCE: Duration = Duration::from_secs(10);
-/// The number of the event that is appended once all writers are done.
-const LAST: u64 = u64::MAX;
+/// The number of the event that is appended once all writers are done; a number after it exists, where its range ends.
+const LAST: u64 = u64::MAX - 1;
 
 /// From sending an append to having its event in the handler, in microseconds.
 pub(super) async fn latency<S: Subject>(duration: Duration, subject: &Arc<S>) -> Result<Vec<Reading>> {
