@@ -50,6 +50,10 @@ pub fn main() -> ExitCode {
     if options.list {
         return ExitCode::SUCCESS;
     }
+    if let Some(name) = name_of_two() {
+        eprintln!("two stores are called {name}");
+        return ExitCode::FAILURE;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
     let outcomes = runtime.block_on(prove(&options));
     // Tasks of broken stores may never end; they must not keep the proof from ending.
@@ -62,6 +66,14 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if outcomes.proven() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A name that two stores have: a report could not tell them apart.
+fn name_of_two() -> Option<&'static str> {
+    let mutants = crate::mutants::all().into_iter().map(|mutant| mutant.name);
+    let mut seen = BTreeSet::new();
+    let mut names = mutants.chain(crate::oddballs::all().into_iter().map(|oddball| oddball.name));
+    names.find(|name| !seen.insert(*name))
 }
 
 /// One run of one check on one store.

@@ -114,7 +114,7 @@ const MUTANTS: &[Mutant] = &[
         make: || each_handle(|| FencedRetries),
     },
     Mutant {
-        name: "missing_stream_is_an_error",
+        name: "stream_not_found",
         guarantee: "R2",
         twin: "a store that answers `StreamNotFound`",
         expected: &["errors.missing_is_no_error"],

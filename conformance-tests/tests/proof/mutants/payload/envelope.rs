@@ -47,7 +47,7 @@ pub const MUTANTS: &[Mutant] = &[
         make: || each_handle(|| Stores(|event| event.with_metadata(Metadata::NONE))),
     },
     Mutant {
-        name: "metadata_overrides_version",
+        name: "metadata_flattened_into_the_event",
         guarantee: "A2",
         twin: "envelope and metadata flattened into one JSON object",
         expected: &["payload.metadata_cannot_override"],
