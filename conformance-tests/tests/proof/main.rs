@@ -12,6 +12,7 @@ mod matrix;
 mod mutants;
 mod odd;
 mod oddballs;
+mod one_pool;
 mod options;
 mod output;
 mod senders;

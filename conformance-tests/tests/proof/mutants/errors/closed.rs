@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use annalist_core::{
-    Append, CheckpointName, CheckpointStore, Claim, Error, ErrorKind, EventStore, Page, Position, Read,
-    Receipt, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Version,
+    CheckpointName, CheckpointStore, Claim, Error, ErrorKind, EventStore, Page, Position, Read, Snapshot,
+    SnapshotSchema, SnapshotStore, StreamId, Version,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 
 use crate::bug::Bug;
 use crate::mutants::Mutant;
+use crate::one_pool::OnePool;
 use crate::world::{each_database, each_handle};
 
 pub const MUTANTS: &[Mutant] = &[
@@ -61,7 +62,7 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C2",
         twin: "one pool for all handles of a process",
         expected: &["errors.close_one_handle"],
-        make: || each_database(ClosesAll::default),
+        make: || each_database(OnePool::default),
     },
 ];
 
@@ -138,33 +139,6 @@ impl Bug for CloseTwiceFails {
         if self.0.swap(true, Ordering::SeqCst) {
             return Err(ErrorKind::Closed.into());
         }
-        honest.close().await
-    }
-}
-
-#[derive(Default)]
-struct ClosesAll(AtomicBool);
-
-impl ClosesAll {
-    fn check(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::SeqCst) { Err(ErrorKind::Closed.into()) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Bug for ClosesAll {
-    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
-        self.check()?;
-        honest.append(append).await
-    }
-
-    async fn read(&self, honest: &MemoryStore, read: Read) -> Result<Page, Error> {
-        self.check()?;
-        honest.read(read).await
-    }
-
-    async fn close(&self, honest: &MemoryStore) -> Result<(), Error> {
-        self.0.store(true, Ordering::SeqCst);
         honest.close().await
     }
 }

@@ -1,15 +1,15 @@
 //! Namespaces that are one, and a log id, a pool or a session that all of them share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use annalist_core::{Append, Error, ErrorKind, EventStore, LogId, Page, Read, Receipt};
+use annalist_core::{Append, Error, EventStore, LogId, Receipt};
 use annalist_memory::{Config, MemoryStore};
 use async_trait::async_trait;
 use tokio::task::yield_now;
 
 use super::super::Mutant;
 use crate::bug::Bug;
+use crate::one_pool::OnePool;
 use crate::world::{World, everywhere};
 
 pub const MUTANTS: &[Mutant] = &[
@@ -75,33 +75,6 @@ impl World for Namespaced {
             config.log = log;
         }
         MemoryStore::with(config)
-    }
-}
-
-#[derive(Default)]
-struct OnePool(AtomicBool);
-
-impl OnePool {
-    fn check(&self) -> Result<(), Error> {
-        if self.0.load(Ordering::Acquire) { Err(ErrorKind::Closed.into()) } else { Ok(()) }
-    }
-}
-
-#[async_trait]
-impl Bug for OnePool {
-    async fn append(&self, honest: &MemoryStore, append: Append) -> Result<Receipt, Error> {
-        self.check()?;
-        honest.append(append).await
-    }
-
-    async fn read(&self, honest: &MemoryStore, read: Read) -> Result<Page, Error> {
-        self.check()?;
-        honest.read(read).await
-    }
-
-    async fn close(&self, honest: &MemoryStore) -> Result<(), Error> {
-        self.0.store(true, Ordering::Release);
-        honest.close().await
     }
 }
 
