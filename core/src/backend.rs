@@ -5,10 +5,12 @@
 use std::ops::Bound;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use crate::read::{Cursor, Place};
 use crate::{
-    Checkpoint, CheckpointName, Claim, Error, ErrorKind, EventId, LogId, NewEvent, Owner, Page, Position,
-    Read, Receipt, RecordedEvent, Source, StreamId, Version, Written,
+    Checkpoint, CheckpointName, Claim, ContentType, Error, ErrorKind, EventId, EventType, LogId, Metadata,
+    NewEvent, Owner, Page, Position, Read, Receipt, RecordedEvent, Source, StreamId, Tag, Version, Written,
 };
 
 /// The position of a log with these two numbers; a backend that needs one number leaves `minor` at 0.
@@ -106,6 +108,28 @@ pub fn check_read(read: &Read, log: LogId, head: Position) -> Result<(), Error> 
     };
     let named = [Some(after), upper, read.fixed_head()];
     named.into_iter().flatten().try_for_each(|position| check_position(position, log, head))
+}
+
+/// An event as a caller once made it, from its stored parts; `None` is the default content type.
+///
+/// ```
+/// use annalist_core::{EventId, EventType, Metadata, backend};
+///
+/// let id = EventId::new();
+/// let event = backend::event(id, EventType::new("Ticked")?, "{}".into(), Metadata::NONE, None, Vec::new());
+/// assert_eq!(event.id(), id);
+/// # Ok::<(), annalist_core::Error>(())
+/// ```
+#[must_use]
+pub fn event(
+    id: EventId,
+    event_type: EventType,
+    data: Bytes,
+    metadata: Metadata,
+    content_type: Option<ContentType>,
+    tags: Vec<Tag>,
+) -> NewEvent {
+    NewEvent::from_parts(id, event_type, data, metadata, content_type, tags)
 }
 
 /// An event as the log holds it.

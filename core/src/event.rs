@@ -112,6 +112,18 @@ impl NewEvent {
         Ok(self)
     }
 
+    /// An event whose parts have been checked already.
+    pub(crate) fn from_parts(
+        id: EventId,
+        event_type: EventType,
+        data: Bytes,
+        metadata: Metadata,
+        content_type: Option<ContentType>,
+        tags: Vec<Tag>,
+    ) -> Self {
+        Self(Arc::new(Content { id, event_type, data, metadata, content_type, tags }))
+    }
+
     fn edit(&mut self) -> &mut Content {
         Arc::make_mut(&mut self.0)
     }

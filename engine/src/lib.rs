@@ -5,9 +5,12 @@ pub mod admission;
 pub mod fault;
 pub mod group_commit;
 
+mod head_watch;
+mod per_log;
 mod subscription;
 mod wake_up;
 
 pub use group_commit::GroupCommit;
+pub use head_watch::{HeadWatch, Pace};
 pub use subscription::{Follow, subscribe};
 pub use wake_up::WakeUp;

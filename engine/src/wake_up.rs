@@ -1,10 +1,11 @@
 //! Telling all handles of one log in this process that there is more.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use annalist_core::LogId;
 use tokio::sync::Notify;
+
+use crate::per_log::PerLog;
 
 /// Wakes whoever waits for more of one log, through whatever handle of this process (S2).
 ///
@@ -27,22 +28,13 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug)]
 pub struct WakeUp(Arc<Notify>);
 
-/// One entry per log that this process has open; those of closed logs are dropped when another one is opened.
-static WAKE_UPS: LazyLock<Mutex<HashMap<LogId, Weak<Notify>>>> = LazyLock::new(Mutex::default);
+static WAKE_UPS: PerLog<Notify> = PerLog::new();
 
 impl WakeUp {
     /// The wake-up of a log, shared by all that ask for it while any of them holds it.
     #[must_use]
     pub fn of(log: LogId) -> Self {
-        // A panic elsewhere while the map was locked cannot have left it half changed.
-        let mut wake_ups = WAKE_UPS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(notify) = wake_ups.get(&log).and_then(Weak::upgrade) {
-            return Self(notify);
-        }
-        wake_ups.retain(|_, notify| notify.strong_count() > 0);
-        let notify = Arc::new(Notify::new());
-        wake_ups.insert(log, Arc::downgrade(&notify));
-        Self(notify)
+        Self(WAKE_UPS.of(log))
     }
 
     /// Wakes everyone who waits. Cheap where no one does. Call it after the new state can be seen.

@@ -86,6 +86,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 pub use config::{Config, Mates};
+pub use touch::Touching;
 pub use writer::{BatchError, BatchWriter};
 
 use committer::Shared;

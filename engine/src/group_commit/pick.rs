@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::config::{Config, Mates};
 use super::entry::Entry;
 use super::queue::Arrival;
-use super::touch::Group;
+use super::touch::Touching;
 
 /// How many appends a pick passes over at most, which bounds its work where many touch one another.
 const PASSED_OVER_MAX: usize = 512;
@@ -31,7 +31,7 @@ pub(super) fn pick<'a>(
 ) -> Picked {
     let mut picked = Picked::default();
     let mut load = Load::new(config);
-    let (mut mates, mut passed_over) = (Group::default(), Group::default());
+    let (mut mates, mut passed_over) = (Touching::default(), Touching::default());
     let mut passes_left = PASSED_OVER_MAX;
     for (arrival, entry) in waiting {
         if entry.deadline <= now {

@@ -1,14 +1,29 @@
 //! Which appends touch one another, found by look-up: never by comparing each with each.
 
+use std::fmt;
+
 use annalist_core::{Append, EventId, ExpectedVersion, NewEvent, Query, QueryItem, StreamId};
 use hashbrown::{HashMap, HashSet};
 
-/// A group of appends, which can tell whether one more touches any of them.
+/// A group of appends, which can tell whether one more touches any of them, see [`Mates`](super::Mates).
 ///
-/// Two appends touch when what becomes of one may depend on the other: they share an event id of a stream, one expects
-/// something of a stream that the other writes, or a condition of one matches an event of the other.
+/// A writer that is given appends in order, [`Mates::InOrder`](super::Mates::InOrder), and can decide those that do not touch one another as a
+/// set, tells by it which way to take.
+///
+/// ```
+/// use annalist_core::{Append, ExpectedVersion, NewEvent, StreamId};
+/// use annalist_engine::group_commit::Touching;
+///
+/// let order = StreamId::new("Order-7")?;
+/// let first = Append::to(&order, ExpectedVersion::NoStream, [NewEvent::new("OrderPlaced", "{}")?]);
+/// let second = Append::to(&order, ExpectedVersion::Exists, [NewEvent::new("OrderPaid", "{}")?]);
+/// let mut group = Touching::default();
+/// group.add(&first);
+/// assert!(group.touches(&second));
+/// # Ok::<(), annalist_core::Error>(())
+/// ```
 #[derive(Default)]
-pub(super) struct Group<'a> {
+pub struct Touching<'a> {
     members: Vec<&'a Append>,
     ids: HashSet<(&'a StreamId, EventId)>,
     written: HashSet<&'a StreamId>,
@@ -31,8 +46,15 @@ enum Mark<'a> {
     Tag(&'a str),
 }
 
-impl<'a> Group<'a> {
-    pub(super) fn add(&mut self, append: &'a Append) {
+impl fmt::Debug for Touching<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Touching").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Touching<'a> {
+    /// Takes an append into the group.
+    pub fn add(&mut self, append: &'a Append) {
         self.expected.extend(expectations(append));
         for write in append.writes().iter().filter(|write| !write.events.is_empty()) {
             self.written.insert(&write.stream);
@@ -47,7 +69,8 @@ impl<'a> Group<'a> {
         self.members.push(append);
     }
 
-    pub(super) fn touches(&mut self, append: &'a Append) -> bool {
+    /// Whether an append touches any of the group.
+    pub fn touches(&mut self, append: &'a Append) -> bool {
         if self.members.is_empty() {
             return false;
         }

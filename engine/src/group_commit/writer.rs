@@ -1,5 +1,7 @@
 //! What a backend gives: how one batch is written.
 
+use std::sync::Arc;
+
 use annalist_core::{Append, Error, Receipt};
 use async_trait::async_trait;
 
@@ -48,6 +50,14 @@ pub trait BatchWriter: Send + Sync + 'static {
     ///
     /// [`BatchError`] where no append has an answer of its own.
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError>;
+}
+
+/// A shared writer is a writer: one that is chosen while the program runs.
+#[async_trait]
+impl<W: BatchWriter + ?Sized> BatchWriter for Arc<W> {
+    async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
+        (**self).write(batch).await
+    }
 }
 
 /// Why a whole batch has no answers, told apart by what may have become of it.

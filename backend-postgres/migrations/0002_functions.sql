@@ -1,0 +1,124 @@
+-- What runs in the server. Names carry a version: a later version of this package brings new functions, so that processes of both work side
+-- by side.
+--
+-- Whatever decides on an append is done in statements of their own after the lock is held: under READ COMMITTED a statement sees all that
+-- was committed before it began, and one that began by waiting would decide on what it saw before it waited.
+
+-- Takes the lock of the log. Everyone who moves the head takes it first: waiting for an advisory lock is first come, first served, which
+-- waiting for a row is not. Its first number is this package's and the second this log's own, so that no stranger waits with us.
+CREATE FUNCTION {schema}.lock_log_v1() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'an append needs the isolation level READ COMMITTED, not %',
+            upper(current_setting('transaction_isolation')) USING ERRCODE = 'ANL01';
+    END IF;
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    PERFORM pg_advisory_xact_lock(1634627169, '{schema}.log'::regclass::oid::int);
+END $$;
+
+-- Whether a stream at a version meets an expectation: -1 is any, -2 is an existing stream, all else is that very version.
+CREATE FUNCTION {schema}.meets_v1(actual bigint, expected bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE expected WHEN -1 THEN true WHEN -2 THEN actual > 0 ELSE actual = expected END
+$$;
+
+-- Whether an event matches an item of a query. NULL is a part that is not given.
+CREATE FUNCTION {schema}.matches_v1(
+    stream text, type text, tags text[],
+    of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
+) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (of_tags IS NULL OR tags @> of_tags)
+        AND (of_streams IS NULL OR stream = ANY (of_streams))
+        AND (of_prefixes IS NULL OR stream ^@ ANY (of_prefixes))
+        AND (of_categories IS NULL OR split_part(stream, '-', 1) = ANY (of_categories))
+        AND (of_types IS NULL OR type = ANY (of_types))
+$$;
+
+-- The first `most` positions above `low` and up to `high` whose events match an item of a query. Stable: it sees what the statement
+-- around it sees. The part that likely fits the fewest events drives; OFFSET 0 keeps the planner from joining another way.
+CREATE FUNCTION {schema}.matching_v1(
+    low bigint, high bigint, most bigint,
+    of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 AS $$
+DECLARE
+    -- Up to so many positions are looked through, which is quicker than any index.
+    few CONSTANT bigint := 500;
+BEGIN
+    IF high - low <= few OR coalesce(of_tags, of_streams, of_types, of_categories) IS NULL THEN
+        RETURN QUERY SELECT e.position FROM {schema}.event e
+            WHERE e.position > low AND e.position <= high
+                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+            ORDER BY e.position LIMIT most;
+    ELSIF of_tags IS NOT NULL THEN
+        RETURN QUERY SELECT t.position FROM {schema}.event_tag t
+            CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE event.position = t.position OFFSET 0) e
+            WHERE t.tag = of_tags[1] AND t.position > low AND t.position <= high
+                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+            ORDER BY t.position LIMIT most;
+    ELSIF of_streams IS NOT NULL THEN
+        RETURN QUERY SELECT m.position FROM unnest(of_streams) u(stream) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE e.stream = u.stream AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.version LIMIT most
+            ) m ORDER BY m.position LIMIT most;
+    ELSIF of_types IS NOT NULL THEN
+        RETURN QUERY SELECT m.position FROM unnest(of_types) u(type) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE e.type = u.type AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.position LIMIT most
+            ) m ORDER BY m.position LIMIT most;
+    ELSE
+        RETURN QUERY SELECT m.position FROM unnest(of_categories) u(category) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE split_part(e.stream, '-', 1) = u.category AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.position LIMIT most
+            ) m ORDER BY m.position LIMIT most;
+    END IF;
+END $$;
+
+-- The same from the other end: the last `most` positions, the last first.
+CREATE FUNCTION {schema}.matching_backward_v1(
+    low bigint, high bigint, most bigint,
+    of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 AS $$
+DECLARE
+    few CONSTANT bigint := 500;
+BEGIN
+    IF high - low <= few OR coalesce(of_tags, of_streams, of_types, of_categories) IS NULL THEN
+        RETURN QUERY SELECT e.position FROM {schema}.event e
+            WHERE e.position > low AND e.position <= high
+                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+            ORDER BY e.position DESC LIMIT most;
+    ELSIF of_tags IS NOT NULL THEN
+        RETURN QUERY SELECT t.position FROM {schema}.event_tag t
+            CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE event.position = t.position OFFSET 0) e
+            WHERE t.tag = of_tags[1] AND t.position > low AND t.position <= high
+                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+            ORDER BY t.position DESC LIMIT most;
+    ELSIF of_streams IS NOT NULL THEN
+        RETURN QUERY SELECT m.position FROM unnest(of_streams) u(stream) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE e.stream = u.stream AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.version DESC LIMIT most
+            ) m ORDER BY m.position DESC LIMIT most;
+    ELSIF of_types IS NOT NULL THEN
+        RETURN QUERY SELECT m.position FROM unnest(of_types) u(type) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE e.type = u.type AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.position DESC LIMIT most
+            ) m ORDER BY m.position DESC LIMIT most;
+    ELSE
+        RETURN QUERY SELECT m.position FROM unnest(of_categories) u(category) CROSS JOIN LATERAL (
+                SELECT e.position FROM {schema}.event e
+                WHERE split_part(e.stream, '-', 1) = u.category AND e.position > low AND e.position <= high
+                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
+                ORDER BY e.position DESC LIMIT most
+            ) m ORDER BY m.position DESC LIMIT most;
+    END IF;
+END $$;

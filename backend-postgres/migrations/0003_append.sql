@@ -1,0 +1,217 @@
+-- Appends. Arrays have no ragged rows, so all below an append is flattened: an event names its write (`e_write`, from 1), an item its
+-- condition, and lists of names are one text with a control character between them, which no name has.
+--
+-- The answer, in all three functions: `log` and `first`, the id of the log and its head before (NULL where nothing was written); for each
+-- write in `versions` the version of its stream before; and, unless all appends were simply accepted, in `kinds` what became of each (0
+-- accepted, 1 committed before, 2 an expectation that does not hold, 3 a condition that matches, 4 an id that was used before, 5 a position
+-- past the head), in `subjects` of which write (or, negative, check), condition or event that is said, in `founds` the version or position found,
+-- and for each write in `positions` the position before its first event.
+
+-- Writes the events `low` to `high` of a batch, whose verdicts are given: their positions begin after `first`.
+CREATE FUNCTION {schema}.insert_v1(
+    first bigint, low int, high int, versions bigint[], w_stream text[],
+    e_write int[], e_nth int[], e_offset int[], e_size int[],
+    e_id uuid[], e_type text[], e_content_type text[], e_data bytea[], e_metadata text[], e_tags text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    now timestamptz := clock_timestamp();
+BEGIN
+    INSERT INTO {schema}.event (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata, tags)
+    SELECT first + n - low + 1, e_offset[n], e_size[n], versions[e_write[n]] + e_nth[n], e_id[n], now, w_stream[e_write[n]],
+        e_type[n], e_content_type[n], e_data[n], e_metadata[n], string_to_array(e_tags[n], E'\x1f')
+    FROM generate_series(low, high) n;
+    IF e_tags IS NOT NULL THEN
+        INSERT INTO {schema}.event_tag (tag, position)
+        SELECT t.tag, first + n - low + 1
+        FROM generate_series(low, high) n CROSS JOIN LATERAL unnest(string_to_array(e_tags[n], E'\x1f')) t(tag);
+    END IF;
+END $$;
+
+-- Decides on a batch of appends and writes those that are accepted. `ordered` says that appends of the batch touch one another, so that
+-- each must be decided in the state that the ones before it left.
+CREATE FUNCTION {schema}.append_v1(
+    ordered boolean, a_writes int[], a_events int[], a_checks int[], a_conditions int[],
+    w_stream text[], w_expected bigint[], w_before bigint[], c_stream text[], c_expected bigint[],
+    e_write int[], e_nth int[], e_offset int[], e_size int[],
+    e_id uuid[], e_type text[], e_content_type text[], e_data bytea[], e_metadata text[], e_tags text[],
+    k_log uuid, k_after bigint[], k_reach bigint[], i_condition int[],
+    i_streams text[], i_prefixes text[], i_categories text[], i_types text[], i_tags text[],
+    OUT log uuid, OUT first bigint, OUT versions bigint[],
+    OUT kinds int[], OUT subjects bigint[], OUT founds bigint[], OUT positions bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    events CONSTANT int := coalesce(cardinality(e_id), 0);
+    holds boolean := NOT ordered;
+    head bigint;
+    -- The last write, event, check and condition of the appends before the present one.
+    w int := 0; e int := 0; c int := 0; k int := 0;
+    known record; kind int; subject bigint; found bigint; actual bigint; base bigint; before bigint[]; start bigint[];
+BEGIN
+    PERFORM {schema}.lock_log_v1();
+    IF k_after IS NOT NULL THEN
+        SELECT l.id, l.head INTO log, head FROM {schema}.log l;
+        -- Positions of another log than the caller takes this one for cannot be judged here: nothing is decided.
+        IF log <> k_log THEN
+            kinds := '{}';
+            RETURN;
+        END IF;
+    END IF;
+
+    -- All at once, which is how it goes unless somebody is refused or comes again.
+    IF holds THEN
+        SELECT array_agg(s.actual + s.before ORDER BY s.w), bool_and({schema}.meets_v1(s.actual, s.expected)) INTO versions, holds
+        FROM (
+            SELECT u.w, u.expected, u.before,
+                coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0) AS actual
+            FROM unnest(w_stream, w_expected, w_before) WITH ORDINALITY u(stream, expected, before, w)
+        ) s;
+        -- A batch of checks alone writes to no stream.
+        holds := coalesce(holds, true);
+    END IF;
+    IF holds AND c_stream IS NOT NULL THEN
+        holds := NOT EXISTS (
+            SELECT FROM unnest(c_stream, c_expected) u(stream, expected) WHERE NOT {schema}.meets_v1(
+                coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0), u.expected));
+    END IF;
+    IF holds AND events > 0 THEN
+        holds := NOT EXISTS (
+            SELECT FROM generate_series(1, events) n JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]);
+    END IF;
+    IF holds AND k_after IS NOT NULL THEN
+        holds := NOT EXISTS (SELECT FROM unnest(k_reach) u(reach) WHERE u.reach > head) AND NOT EXISTS (
+            SELECT FROM unnest(i_condition, i_streams, i_prefixes, i_categories, i_types, i_tags) i(condition, streams, prefixes, categories, types, tags)
+            CROSS JOIN LATERAL {schema}.matching_v1(k_after[i.condition], head, 1,
+                string_to_array(i.streams, E'\x1f'), string_to_array(i.prefixes, E'\x1f'), string_to_array(i.categories, E'\x1f'),
+                string_to_array(i.types, E'\x1f'), string_to_array(i.tags, E'\x1f')));
+    END IF;
+    IF holds THEN
+        IF events > 0 THEN
+            UPDATE {schema}.log l SET head = l.head + events RETURNING l.id, l.head - events INTO log, first;
+            PERFORM {schema}.insert_v1(first, 1, events, versions, w_stream, e_write, e_nth, e_offset, e_size,
+                e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
+        END IF;
+        RETURN;
+    END IF;
+
+    -- One by one.
+    SELECT l.id, l.head INTO log, first FROM {schema}.log l;
+    head := first;
+    versions := array_fill(0::bigint, ARRAY[coalesce(cardinality(w_stream), 0)]);
+    positions := versions;
+    FOR a IN 1 .. cardinality(a_writes) LOOP
+        kind := 0; subject := 0; found := 0;
+
+        -- Committed before, whole, unchanged and in this order? Or some of its ids used for something else?
+        SELECT count(*) AS events, min(n) AS n, min(x.position - x.append_offset) AS low, max(x.position - x.append_offset) AS high,
+            min(x.append_size) AS size, bool_and(s.same) AS same, min(n) FILTER (WHERE NOT s.same) AS other,
+            count(DISTINCT (e_write[n], x.version - e_nth[n])) = count(DISTINCT e_write[n]) AS in_order
+        INTO known
+        FROM generate_series(e + 1, e + a_events[a]) n
+        JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]
+        CROSS JOIN LATERAL (SELECT x.type = e_type[n] AND x.data = e_data[n]
+            AND x.tags IS NOT DISTINCT FROM string_to_array(e_tags[n], E'\x1f') AS same) s;
+        IF known.events > 0 THEN
+            IF known.events = a_events[a] AND known.size = a_events[a] AND known.low = known.high AND known.same AND known.in_order THEN
+                kind := 1;
+                FOR subject, actual, base IN
+                    SELECT DISTINCT e_write[n], x.version - e_nth[n], x.position - e_nth[n]
+                    FROM generate_series(e + 1, e + a_events[a]) n
+                    JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]
+                LOOP
+                    versions[subject] := actual; positions[subject] := base;
+                END LOOP;
+            ELSE
+                kind := 4; subject := coalesce(known.other, known.n);
+                SELECT x.version INTO found FROM {schema}.event x WHERE x.id = e_id[subject] AND x.stream = w_stream[e_write[subject]];
+            END IF;
+        END IF;
+
+        IF kind = 0 THEN
+            FOR n IN w + 1 .. w + a_writes[a] LOOP
+                actual := coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = w_stream[n] ORDER BY x.version DESC LIMIT 1), 0);
+                versions[n] := actual;
+                IF NOT {schema}.meets_v1(actual, w_expected[n]) THEN
+                    kind := 2; subject := n; found := actual;
+                    EXIT;
+                END IF;
+            END LOOP;
+        END IF;
+        IF kind = 0 THEN
+            FOR n IN c + 1 .. c + a_checks[a] LOOP
+                actual := coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = c_stream[n] ORDER BY x.version DESC LIMIT 1), 0);
+                IF NOT {schema}.meets_v1(actual, c_expected[n]) THEN
+                    kind := 2; subject := -n; found := actual;
+                    EXIT;
+                END IF;
+            END LOOP;
+        END IF;
+        IF kind = 0 THEN
+            FOR n IN k + 1 .. k + a_conditions[a] LOOP
+                IF k_reach[n] > head THEN
+                    kind := 5; subject := n; found := head;
+                    EXIT;
+                END IF;
+                SELECT min(m) INTO found
+                FROM unnest(i_condition, i_streams, i_prefixes, i_categories, i_types, i_tags) i(condition, streams, prefixes, categories, types, tags)
+                CROSS JOIN LATERAL {schema}.matching_v1(k_after[n], head, 1,
+                    string_to_array(i.streams, E'\x1f'), string_to_array(i.prefixes, E'\x1f'), string_to_array(i.categories, E'\x1f'),
+                    string_to_array(i.types, E'\x1f'), string_to_array(i.tags, E'\x1f')) m
+                WHERE i.condition = n;
+                IF found IS NOT NULL THEN
+                    kind := 3; subject := n;
+                    EXIT;
+                END IF;
+                found := 0;
+            END LOOP;
+        END IF;
+
+        IF kind = 0 AND a_events[a] > 0 THEN
+            FOR n IN e + 1 .. e + a_events[a] LOOP
+                IF e_nth[n] = 1 THEN
+                    positions[e_write[n]] := head + n - e - 1;
+                END IF;
+            END LOOP;
+            PERFORM {schema}.insert_v1(head, e + 1, e + a_events[a], versions, w_stream, e_write, e_nth, e_offset, e_size,
+                e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
+            head := head + a_events[a];
+        END IF;
+        kinds[a] := kind; subjects[a] := subject; founds[a] := found;
+        w := w + a_writes[a]; e := e + a_events[a]; c := c + a_checks[a]; k := k + a_conditions[a];
+    END LOOP;
+    IF head > first THEN
+        UPDATE {schema}.log l SET head = append_v1.head;
+    END IF;
+END $$;
+
+-- One append of one event, the most frequent of all.
+CREATE FUNCTION {schema}.append_event_v1(
+    w_stream text, w_expected bigint,
+    e_id uuid, e_type text, e_content_type text, e_data bytea, e_metadata text, e_tags text,
+    OUT log uuid, OUT first bigint, OUT versions bigint[],
+    OUT kinds int[], OUT subjects bigint[], OUT founds bigint[], OUT positions bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    actual bigint;
+    known boolean;
+BEGIN
+    PERFORM {schema}.lock_log_v1();
+    SELECT coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = w_stream ORDER BY x.version DESC LIMIT 1), 0),
+        EXISTS (SELECT FROM {schema}.event x WHERE x.id = e_id AND x.stream = w_stream)
+    INTO actual, known;
+    IF known OR NOT {schema}.meets_v1(actual, w_expected) THEN
+        SELECT * INTO log, first, versions, kinds, subjects, founds, positions FROM {schema}.append_v1(
+            true, ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[0], ARRAY[w_stream], ARRAY[w_expected], ARRAY[0]::bigint[], NULL, NULL,
+            ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[e_id], ARRAY[e_type], ARRAY[e_content_type], ARRAY[e_data], ARRAY[e_metadata],
+            CASE WHEN e_tags IS NOT NULL THEN ARRAY[e_tags] END,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        RETURN;
+    END IF;
+    UPDATE {schema}.log l SET head = l.head + 1 RETURNING l.id, l.head - 1 INTO log, first;
+    INSERT INTO {schema}.event (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata, tags)
+    VALUES (first + 1, 0, 1, actual + 1, e_id, clock_timestamp(), w_stream, e_type, e_content_type, e_data, e_metadata,
+        string_to_array(e_tags, E'\x1f'));
+    IF e_tags IS NOT NULL THEN
+        INSERT INTO {schema}.event_tag (tag, position) SELECT t.tag, first + 1 FROM unnest(string_to_array(e_tags, E'\x1f')) t(tag);
+    END IF;
+    versions := ARRAY[actual];
+END $$;

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod append;
+mod batch;
+mod call;
+mod checkpoint;
+mod config;
+mod error;
+mod lease;
+mod log;
+mod migrate;
+mod open;
+mod read;
+mod row;
+mod server;
+mod snapshot;
+mod store;
+mod transaction;
+mod types;
+mod verdict;
+
+pub use config::Config;
+#[doc(no_inline)]
+pub use sqlx;
+pub use store::PostgresStore;

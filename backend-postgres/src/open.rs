@@ -1,0 +1,101 @@
+//! Opening a store, and setting one up: from a URL, or on a pool that the application has.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annalist_core::{Error, ErrorKind};
+use annalist_engine::group_commit::BatchWriter;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::migrate;
+use crate::store::{PostgresStore, too_late};
+
+/// A connection that nobody used for this long is tried before it is used again.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
+impl PostgresStore {
+    /// Opens the store in the database that a URL names, with a pool of its own.
+    ///
+    /// The URL is the driver's, `postgres://user:password@host:port/database?sslmode=…`; see
+    /// [`PgConnectOptions`](sqlx::postgres::PgConnectOptions).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for the name of the schema; [`ErrorKind::Misconfigured`] for a URL that is none, a wrong password, a database or
+    /// schema that is missing, a server that is read-only, too old or would lose data; [`ErrorKind::Unavailable`] where no server answers
+    /// within [`Config::connect_timeout`].
+    pub async fn connect(url: &str, config: Config) -> Result<Self, Error> {
+        Self::over(pool(url, &config)?, true, config, |writer| writer).await
+    }
+
+    /// Opens the store on a pool that the application has and keeps: closing the store leaves it open. One connection is enough; with more, one is
+    /// kept for appends.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn open(pool: PgPool, config: Config) -> Result<Self, Error> {
+        Self::over(pool, false, config, |writer| writer).await
+    }
+
+    /// As [`connect`](Self::connect), with something between the store's queue and its connections: for tests of what happens when the way
+    /// to the server breaks.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "testing")]
+    pub async fn connect_behind(
+        url: &str,
+        config: Config,
+        layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
+    ) -> Result<Self, Error> {
+        Self::over(pool(url, &config)?, true, config, layer).await
+    }
+
+    /// Creates the schema in the database that a URL names, or brings it up to this version. Does nothing where all is there already; may be done by
+    /// many at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); [`ErrorKind::Misconfigured`] also where the user may not create it.
+    pub async fn setup(url: &str, config: &Config) -> Result<(), Error> {
+        let pool = pool(url, config)?;
+        let done = Self::setup_on(&pool, config).await;
+        pool.close().await;
+        done
+    }
+
+    /// The same on a pool that the application has.
+    ///
+    /// # Errors
+    ///
+    /// As [`setup`](Self::setup).
+    pub async fn setup_on(pool: &PgPool, config: &Config) -> Result<(), Error> {
+        let schema = config.schema()?;
+        let done = timeout(config.timeout, migrate::run(pool.clone(), schema)).await;
+        done.map_err(|_| too_late("the set-up took longer than the time-out; it may still complete"))?
+    }
+}
+
+/// A pool as this store likes it: nothing is sent only to see whether a connection that was just in use still works.
+fn pool(url: &str, config: &Config) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| Error::new(ErrorKind::Misconfigured("the URL is none of a PostgreSQL database".into())))?
+        // A pooler in between refuses settings that it does not know.
+        .extra_float_digits(None)
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(config.connections_max.max(1))
+        .acquire_timeout(config.connect_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRIED_AFTER || connection.ping().await.is_ok()) })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}

@@ -1,0 +1,283 @@
+//! Reading a page: one statement, and so one state of the log.
+
+use std::ops::Bound;
+
+use annalist_core::{
+    Direction, Error, Page, Position, Query, Read, RecordedEvent, StreamId, Version, backend,
+};
+use futures::TryStreamExt;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query as Call;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+
+use crate::batch::items;
+use crate::config::Schema;
+use crate::error;
+use crate::log::position;
+use crate::row::{Head, Rows};
+use crate::types::clamped;
+use crate::verdict::number;
+
+/// The bounds of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) bytes_max: usize,
+    pub(crate) positions_max: u64,
+}
+
+/// What the server answered: the state of the log, and events of it.
+struct Answer {
+    head: Head,
+    events: Vec<RecordedEvent>,
+    /// Whether the events were cut off because of their size.
+    is_cut: bool,
+}
+
+/// Positions and versions are bounded so that sums of two cannot overflow; no log comes near.
+const NUMBER_MAX: i64 = 1 << 61;
+
+fn bound(number: u64) -> i64 {
+    clamped(number).min(NUMBER_MAX)
+}
+
+/// The columns of an event, and of the head in their places.
+const EVENT: &str = "e.position, e.version, e.id, e.recorded_at, e.stream, e.type, e.content_type, e.data, e.metadata, e.tags";
+const EVENT_OF_STREAM: &str =
+    "e.position, e.version, e.id, e.recorded_at, NULL, e.type, e.content_type, e.data, e.metadata, e.tags";
+const HEAD: &str = "l.id, NULL::timestamptz, CASE WHEN pg_is_in_recovery() THEN 'recovering' END, \
+    NULL::text, NULL::text, NULL::bytea, NULL::text, NULL::text[]";
+
+fn order(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "",
+        Direction::Backward => "DESC",
+    }
+}
+
+/// Reads a page of a stream.
+pub(crate) async fn stream(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    read: &Read,
+    stream: &StreamId,
+    bounds: Bounds,
+) -> Result<Page, PageError> {
+    let (from, to) = read.versions();
+    let to = to.min(read.fixed_version().unwrap_or(Version::MAX));
+    let order = order(read.direction());
+    let text = format!(
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log), v AS MATERIALIZED (SELECT coalesce(
+            (SELECT version FROM {schema}.event WHERE stream = $1 ORDER BY version DESC LIMIT 1), 0) AS version)
+        SELECT l.head, v.version, {HEAD} FROM l, v UNION ALL (
+            SELECT {EVENT_OF_STREAM} FROM {schema}.event e
+            WHERE e.stream = $1 AND e.version >= $2 AND e.version <= $3 ORDER BY e.version {order} LIMIT $4)"
+    );
+    let call = sqlx::query(AssertSqlSafe(text))
+        .bind(stream.as_str())
+        .bind(bound(from.get()))
+        .bind(bound(to.get()))
+        .bind(page_events(read));
+    let answer = fetch(connection, call, Some(stream), bounds).await?;
+    let version = read.fixed_version().unwrap_or(Version::new(answer.head.version));
+    let head = fixed_head(read, &answer.head)?;
+    let last = answer.events.last().map(RecordedEvent::version);
+    let end = match read.direction() {
+        Direction::Forward => to.min(version),
+        Direction::Backward => from,
+    };
+    let is_full = answer.is_cut || answer.events.len() == read.page_events_max();
+    let looked = match last {
+        Some(last) if is_full && last != end => backend::Looked::UpTo(last),
+        _ => backend::Looked::All,
+    };
+    Ok(backend::page(read, answer.events, looked, head, version))
+}
+
+/// Reads a page of the log.
+pub(crate) async fn log(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    read: &Read,
+    query: &Query,
+    bounds: Bounds,
+) -> Result<Page, PageError> {
+    let span = Span::of(read);
+    let window = if needs_window(query) { bound(bounds.positions_max) } else { NUMBER_MAX };
+    let text = if query.is_all() {
+        all_of(schema, read.direction())
+    } else {
+        matching(schema, read.direction(), query)
+    };
+    let mut call = sqlx::query(AssertSqlSafe(text)).bind(span.low).bind(span.high).bind(page_events(read));
+    if !query.is_all() {
+        call = call.bind(window);
+        for item in items(query) {
+            for part in [
+                item.stream_part(),
+                item.prefix_part(),
+                item.category_part(),
+                item.type_part(),
+                item.tag_part(),
+            ] {
+                call = call.bind((!part.is_empty()).then(|| part.to_vec()));
+            }
+        }
+    }
+    let answer = fetch(connection, call, None, bounds).await?;
+    let head = fixed_head(read, &answer.head)?;
+    let looked = span.looked(read, &answer, window);
+    Ok(backend::page(read, answer.events, looked, head, Version::NONE))
+}
+
+fn page_events(read: &Read) -> i64 {
+    clamped(read.page_events_max() as u64)
+}
+
+fn all_of(schema: &Schema, direction: Direction) -> String {
+    let order = order(direction);
+    format!(
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log)
+        SELECT l.head, 0::bigint, {HEAD} FROM l UNION ALL (
+            SELECT {EVENT} FROM {schema}.event e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position {order} LIMIT $3)"
+    )
+}
+
+/// Every item gives at most a page of positions; their union, in order, is the page.
+fn matching(schema: &Schema, direction: Direction, query: &Query) -> String {
+    let order = order(direction);
+    let (function, low, high) = match direction {
+        Direction::Forward => ("matching_v1", "$1", "least($2, l.head, $1 + $4)"),
+        Direction::Backward => {
+            ("matching_backward_v1", "greatest($1, least($2, l.head) - $4)", "least($2, l.head)")
+        }
+    };
+    let item = |n: usize| {
+        let places: Vec<String> = (5 + 5 * n..10 + 5 * n).map(|place| format!("${place}")).collect();
+        let places = places.join(", ");
+        format!("SELECT m FROM l, LATERAL {schema}.{function}({low}, {high}, $3, {places}) m")
+    };
+    let found: Vec<String> = (0..query.items().len()).map(item).collect();
+    let found = found.join(" UNION ");
+    format!(
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log)
+        SELECT l.head, 0::bigint, {HEAD} FROM l UNION ALL (
+            SELECT {EVENT} FROM (SELECT m FROM ({found}) f ORDER BY m {order} LIMIT $3) p
+            CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE position = p.m OFFSET 0) e ORDER BY p.m {order})"
+    )
+}
+
+/// Whether more must be looked at than an index gives: several parts in an item, or one that no index has.
+fn needs_window(query: &Query) -> bool {
+    query.items().iter().any(|item| {
+        let parts = [item.stream_part(), item.category_part(), item.type_part()];
+        let given = parts.iter().filter(|part| !part.is_empty()).count() + item.tag_part().len();
+        given != 1 || !item.prefix_part().is_empty()
+    })
+}
+
+/// The numbers of the positions that a read means: above `low` and up to `high`.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    low: i64,
+    high: i64,
+}
+
+impl Span {
+    fn of(read: &Read) -> Self {
+        let (after, upper) = read.positions();
+        let high = match upper {
+            Bound::Unbounded => NUMBER_MAX,
+            Bound::Included(position) => bound(backend::numbers(position).0),
+            Bound::Excluded(position) => match backend::numbers(position) {
+                (major, 0) => bound(major.saturating_sub(1)),
+                (major, _) => bound(major),
+            },
+        };
+        let head = read.fixed_head().map_or(NUMBER_MAX, |head| bound(backend::numbers(head).0));
+        Self { low: bound(backend::numbers(after).0), high: high.min(head) }
+    }
+
+    /// How far a page looked.
+    fn looked(self, read: &Read, answer: &Answer, window: i64) -> backend::Looked {
+        let high = self.high.min(bound(answer.head.position));
+        let end = match read.direction() {
+            Direction::Forward => high.min(self.low + window),
+            Direction::Backward => self.low.max(high - window),
+        };
+        let last = answer.events.last().map(|event| bound(backend::numbers(event.position()).0));
+        let is_full = answer.is_cut || answer.events.len() == read.page_events_max();
+        let looked_at = match last {
+            Some(last) if is_full => last,
+            _ => end,
+        };
+        match read.direction() {
+            Direction::Forward if looked_at >= high => backend::Looked::All,
+            Direction::Forward => backend::Looked::Past(position(answer.head.log, number(looked_at))),
+            // Of a full page the last event itself was looked at; of a window, what is above its low end.
+            Direction::Backward if is_full && looked_at > self.low + 1 => {
+                backend::Looked::Past(position(answer.head.log, number(looked_at)))
+            }
+            Direction::Backward if !is_full && looked_at > self.low => {
+                backend::Looked::Past(position(answer.head.log, number(looked_at + 1)))
+            }
+            Direction::Backward => backend::Looked::All,
+        }
+    }
+}
+
+/// The head that the read is about, once the positions that it names have been held against the log.
+fn fixed_head(read: &Read, head: &Head) -> Result<Position, PageError> {
+    let position = position(head.log, head.position);
+    backend::check_read(read, head.log, position)?;
+    Ok(read.fixed_head().unwrap_or(position))
+}
+
+/// Why there is no page.
+pub(crate) enum PageError {
+    /// What the store says.
+    Told(Error),
+    /// What the driver says.
+    Driver(sqlx::Error),
+}
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<sqlx::Error> for PageError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Told(error) => error,
+            PageError::Driver(error) => error::of_read(error),
+        }
+    }
+}
+
+async fn fetch(
+    connection: &mut PgConnection,
+    call: Call<'_, Postgres, PgArguments>,
+    stream: Option<&StreamId>,
+    bounds: Bounds,
+) -> Result<Answer, PageError> {
+    let mut rows = Rows::new(stream);
+    let mut answer = call.fetch(connection);
+    let mut is_cut = false;
+    while let Some(row) = answer.try_next().await? {
+        if rows.bytes > bounds.bytes_max {
+            is_cut = true;
+            break;
+        }
+        rows.take(&row)?;
+    }
+    drop(answer);
+    let (head, events) = rows.finish()?;
+    Ok(Answer { head, events, is_cut })
+}
