@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::error::{Context, Error, Result};
 
+/// How the folders of servers are called.
+pub(crate) const FOLDER_PREFIX: &str = "annalist-server-";
+
 /// Ourselves; or, since database servers refuse to run as root, another user where we are root.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
@@ -46,7 +49,7 @@ impl Account {
     /// A new folder that only this user (and root) can enter, in `parent` or else in [`temporary`].
     pub(crate) fn folder(self, parent: Option<&Path>) -> Result<TempDir> {
         let parent = parent.map_or_else(temporary, Path::to_owned);
-        let folder = tempfile::Builder::new().prefix("annalist-server-").tempdir_in(&parent);
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(&parent);
         let folder = folder.context(format_args!("a folder in {}", parent.display()))?;
         self.own(folder.path())?;
         if self.other.is_some() {

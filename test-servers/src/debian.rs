@@ -1,7 +1,7 @@
 //! Installing what is missing, where that is ours to do.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::account::plain;
 use crate::error::{Context, Error, Result};
@@ -30,9 +30,10 @@ pub(crate) fn missing(package: &str) -> Error {
 }
 
 fn get(args: &[&str]) -> Result<()> {
-    let mut command: Command = plain("apt-get");
+    let mut command = plain("apt-get");
     command.arg("--yes").arg("--quiet").args(args).env("DEBIAN_FRONTEND", "noninteractive");
-    let status = command.stdin(Stdio::null()).status().context("apt-get")?;
+    // What a command of ours prints may be read by a program.
+    let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status().context("apt-get")?;
     if status.success() { Ok(()) } else { Err(Error::new(format!("apt-get {}: {status}", args.join(" ")))) }
 }
 

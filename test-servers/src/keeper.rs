@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::account::Account;
 use crate::error::{Context, Error, Result};
+use crate::left::Left;
 use crate::process::{self, State, children, freeze, signal, wait_until};
 
 /// How much of a server's log is in an error.
@@ -24,14 +25,15 @@ pub(crate) struct Keeper {
     words: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     server: Option<Pid>,
+    end_signal: Signal,
     folder: TempDir,
 }
 
 /// What a server is started with.
 pub(crate) struct Launch<'a> {
     pub(crate) account: Account,
-    /// By name, without `SIG`: what ends the server at once and lets it clean up.
-    pub(crate) end_signal: &'static str,
+    /// What ends the server at once and lets it clean up.
+    pub(crate) end_signal: Signal,
     pub(crate) program: &'a Path,
     pub(crate) args: Vec<OsString>,
 }
@@ -40,14 +42,15 @@ impl Keeper {
     /// The folder is removed with the keeper. The server is not started yet.
     pub(crate) fn new(launch: Launch<'_>, folder: TempDir) -> Result<Self> {
         let mut command = launch.account.command("sh");
-        command.args(["-c", include_str!("keeper.sh"), "keeper", launch.end_signal]);
+        let end_signal = launch.end_signal.as_raw().to_string();
+        command.args(["-c", include_str!("keeper.sh"), "keeper", &end_signal]);
         command.arg(folder.path()).arg(launch.program).args(launch.args);
         // Signals from a terminal are for us alone; what follows from them, the keeper learns by the pipe.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut shell = command.spawn().context("sh")?;
         let words = shell.stdin.take();
         let answers = BufReader::new(shell.stdout.take().expect("it is piped"));
-        Ok(Self { shell, words, answers, server: None, folder })
+        Ok(Self { shell, words, answers, server: None, end_signal: launch.end_signal, folder })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -110,6 +113,17 @@ impl Keeper {
         // It continues last: until then it frees no child's id.
         children(server)?.into_iter().try_for_each(|child| signal(child, Signal::CONT))?;
         signal(server, Signal::CONT)
+    }
+
+    /// Lets the server and its folder stay when we go.
+    pub(crate) fn leave(mut self) -> Result<Left> {
+        let server = self.running()?;
+        let words = self.words.as_mut().expect("it is not being dropped");
+        writeln!(words, "leave").context("the keeper")?;
+        self.shell.wait().context("the keeper")?;
+        self.server = None;
+        self.folder.disable_cleanup(true);
+        Ok(Left::new(server, self.end_signal, self.folder()))
     }
 
     /// Before another try, so that what is looked for in the log is of that one.

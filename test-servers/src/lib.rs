@@ -21,8 +21,10 @@ mod account;
 mod debian;
 mod error;
 mod keeper;
+mod left;
 mod port;
 pub mod postgres;
 mod process;
 
 pub use error::{Error, Result};
+pub use left::Left;

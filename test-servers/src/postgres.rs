@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal};
 use crate::account::{Account, answer, output, plain};
 use crate::error::{Context, Error, Result};
 use crate::keeper::{Keeper, Launch, log_has};
+use crate::left::Left;
 use crate::port;
 use programs::Programs;
 pub use programs::install;
@@ -91,7 +92,7 @@ impl Server {
         let program = programs.path("postgres");
         let args = vec!["-D".into(), data.clone().into()];
         // An immediate shutdown: the data is not needed again, what is shared with other processes is freed.
-        let launch = Launch { account, end_signal: "QUIT", program: &program, args };
+        let launch = Launch { account, end_signal: Signal::QUIT, program: &program, args };
         let mut keeper = Keeper::new(launch, folder)?;
         configure(&data, &format!("{LINES}\n{}", settings.lines.join("\n")))?;
         for _ in 0..PORT_TRIES {
@@ -144,7 +145,10 @@ impl Server {
 
     /// Ends it without a chance to do anything more: `SIGKILL` to all its processes, which have ended when this returns.
     pub fn kill(&self) -> Result<()> {
-        self.keeper().kill()
+        let mut keeper = self.keeper();
+        keeper.kill()?;
+        release_memory(&self.data);
+        Ok(())
     }
 
     /// Starts it again on the same data and port, after it was killed or stopped, and waits until it accepts connections. One that
@@ -177,6 +181,15 @@ impl Server {
         self.keeper().is_running()
     }
 
+    /// Lets it stay when this process ends; what is returned can end it later.
+    ///
+    /// # Errors
+    ///
+    /// It is not running. Then, too, it is gone.
+    pub fn leave(self) -> Result<Left> {
+        self.keeper.into_inner().unwrap_or_else(PoisonError::into_inner).leave()
+    }
+
     /// The folder with its data, for those who want to measure or to harm it.
     pub fn data(&self) -> &Path {
         &self.data
@@ -185,19 +198,6 @@ impl Server {
     /// A test that panicked with it has broken nothing that the next caller relies on.
     fn keeper(&self) -> MutexGuard<'_, Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Server {
-    /// One that was killed has left a piece of shared memory, by whose users the next start would have known that all are gone.
-    fn drop(&mut self) {
-        if !self.is_running()
-            && let Ok(file) = std::fs::read_to_string(lock_file(&self.data))
-            && let Some(id) = file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1))
-        {
-            // There is nobody to whom a failure could be told.
-            let _ = output(plain("ipcrm").args(["-m", id]));
-        }
     }
 }
 
@@ -211,6 +211,16 @@ fn is_ready(server: Pid, folder: &Path) -> bool {
     let file = std::fs::read_to_string(lock_file(&folder.join("data"))).unwrap_or_default();
     let mut lines = file.lines();
     lines.next() == Some(&server.as_raw_nonzero().to_string()) && lines.nth(6).map(str::trim) == Some("ready")
+}
+
+/// A killed server leaves a small piece of shared memory, by whose users the next start knows whether all have gone. They have, and
+/// the system has room for few of them.
+fn release_memory(data: &Path) {
+    let file = std::fs::read_to_string(lock_file(data)).unwrap_or_default();
+    if let Some(id) = file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+        // Without `ipcrm` it stays; no test depends on that.
+        let _ = output(plain("ipcrm").args(["-m", id]));
+    }
 }
 
 /// Process, folder, times, port and state of a server that runs or was killed.
@@ -237,4 +247,35 @@ fn configure(data: &Path, lines: &str) -> Result<()> {
     let file = data.join("postgresql.conf");
     let mut file = OpenOptions::new().append(true).open(&file).context(file.display())?;
     writeln!(file, "{lines}").context("postgresql.conf")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_somebody_took_is_not_the_last_tried() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().map(|address| (taken, address)).unwrap();
+        let mut ports = vec![port::free().unwrap(), taken.1];
+        let server = Server::start_on(Settings::default(), || Ok(ports.pop().unwrap())).unwrap();
+        assert_ne!(server.address(), taken.1);
+        assert_eq!(server.sql("SHOW port").unwrap(), server.address().port().to_string());
+    }
+
+    #[test]
+    fn a_killed_server_leaves_no_shared_memory() {
+        let server = Server::start(Settings::default()).unwrap();
+        let id = || {
+            let file = std::fs::read_to_string(lock_file(&server.data)).unwrap();
+            file.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap().to_owned()
+        };
+        let known =
+            |id: &str| output(plain("ipcs").args(["-m", "-i", id])).is_ok_and(|o| !o.stdout.is_empty());
+        let id = id();
+        assert!(known(&id));
+        server.kill().unwrap();
+        assert!(!known(&id));
+        server.restart().unwrap();
+    }
 }

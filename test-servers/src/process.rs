@@ -39,6 +39,16 @@ pub(crate) fn state(pid: Pid) -> State {
     entry.map_or(State::Ended, |entry| entry.state)
 }
 
+/// The command line of a process, as far as it can be seen.
+pub(crate) fn command_line(pid: Pid) -> String {
+    if let Ok(words) = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())) {
+        return String::from_utf8_lossy(&words).replace('\0', " ");
+    }
+    let output =
+        Command::new("ps").args(["-ww", "-o", "args=", "-p", &pid.as_raw_nonzero().to_string()]).output();
+    output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Sends the signal that cannot be refused to stop, and waits until the process has stopped.
 pub(crate) fn freeze(pid: Pid) -> Result<()> {
     signal(pid, Signal::STOP)?;
