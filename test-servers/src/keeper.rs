@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -16,6 +17,9 @@ use crate::process::{self, State, children, freeze, signal, wait_until};
 
 /// How much of a server's log is in an error.
 const LOG_LINES_MAX: usize = 8;
+
+/// How many ports are tried.
+const PORT_TRIES: usize = 10;
 
 /// A server's command and folder, and the server itself while it runs.
 #[derive(Debug)]
@@ -55,6 +59,25 @@ impl Keeper {
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Starts the server on a port that was free a moment before, once more if somebody was faster; `configure` tells the server which.
+    pub(crate) fn start_on(
+        &mut self,
+        mut free_port: impl FnMut() -> Result<SocketAddr>,
+        configure: impl Fn(SocketAddr) -> Result<()>,
+        is_ready: impl Fn(Pid, &Path) -> bool,
+    ) -> Result<SocketAddr> {
+        for _ in 0..PORT_TRIES {
+            let address = free_port()?;
+            configure(address)?;
+            match self.start(&is_ready) {
+                Ok(()) => return Ok(address),
+                Err(_) if log_has(self.folder(), "Address already in use") => self.forget_log()?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::new(format!("{PORT_TRIES} free ports were taken before the server could listen on one")))
     }
 
     /// Starts the server and waits until it is ready. If it ends instead, the error has the end of its log.
@@ -127,7 +150,7 @@ impl Keeper {
     }
 
     /// Before another try, so that what is looked for in the log is of that one.
-    pub(crate) fn forget_log(&self) -> Result<()> {
+    fn forget_log(&self) -> Result<()> {
         std::fs::File::create(self.folder().join("log")).map(drop).context("the log")
     }
 

@@ -22,6 +22,7 @@ mod debian;
 mod error;
 mod keeper;
 mod left;
+pub mod pgbouncer;
 mod port;
 pub mod postgres;
 mod process;

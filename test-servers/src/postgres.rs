@@ -12,21 +12,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, Signal};
 
 use crate::account::{Account, answer, output, plain};
-use crate::error::{Context, Error, Result};
-use crate::keeper::{Keeper, Launch, log_has};
+use crate::error::{Context, Result};
+use crate::keeper::{Keeper, Launch};
 use crate::left::Left;
 use crate::port;
 use programs::Programs;
 pub use programs::install;
 
 /// The user that `url` names.
-const SUPERUSER: &str = "postgres";
+pub(crate) const SUPERUSER: &str = "postgres";
 
 /// The user whom Debian's package makes.
-const SYSTEM_USER: &str = "postgres";
-
-/// How many ports are tried, each free a moment before.
-const PORT_TRIES: usize = 10;
+pub(crate) const SYSTEM_USER: &str = "postgres";
 
 /// What every server has beside PostgreSQL's defaults. Its sockets would need a short path.
 const LINES: &str = "\
@@ -83,28 +80,22 @@ impl Server {
         Self::start_on(settings, port::free)
     }
 
-    fn start_on(settings: Settings, mut port: impl FnMut() -> Result<SocketAddr>) -> Result<Self> {
+    fn start_on(settings: Settings, port: impl FnMut() -> Result<SocketAddr>) -> Result<Self> {
         let programs = Programs::find()?;
         let account = Account::or_system(SYSTEM_USER)?;
         let folder = account.folder(settings.folder.as_deref())?;
-        let password = template::unpack(&programs, account, folder.path())?;
         let data = folder.path().join("data");
         let program = programs.path("postgres");
         let args = vec!["-D".into(), data.clone().into()];
         // An immediate shutdown: the data is not needed again, what is shared with other processes is freed.
         let launch = Launch { account, end_signal: Signal::QUIT, program: &program, args };
+        // The keeper comes first: from now on nothing stays behind, whatever happens to us.
         let mut keeper = Keeper::new(launch, folder)?;
+        let password = template::unpack(&programs, account, keeper.folder())?;
         configure(&data, &format!("{LINES}\n{}", settings.lines.join("\n")))?;
-        for _ in 0..PORT_TRIES {
-            let address = port()?;
-            configure(&data, &format!("port = {}", address.port()))?;
-            match keeper.start(is_ready) {
-                Ok(()) => return Ok(Self { keeper: Mutex::new(keeper), programs, address, password, data }),
-                Err(_) if log_has(keeper.folder(), "could not bind") => keeper.forget_log()?,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::new(format!("{PORT_TRIES} free ports were taken before PostgreSQL could listen on one")))
+        let configure = |address: SocketAddr| configure(&data, &format!("port = {}", address.port()));
+        let address = keeper.start_on(port, configure, is_ready)?;
+        Ok(Self { keeper: Mutex::new(keeper), programs, address, password, data })
     }
 
     /// `postgres://user:password@127.0.0.1:port/postgres`, for the superuser.
@@ -195,6 +186,10 @@ impl Server {
         &self.data
     }
 
+    pub(crate) fn password(&self) -> &str {
+        &self.password
+    }
+
     /// A test that panicked with it has broken nothing that the next caller relies on.
     fn keeper(&self) -> MutexGuard<'_, Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,10 +251,9 @@ mod tests {
     #[test]
     fn a_port_that_somebody_took_is_not_the_last_tried() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = taken.local_addr().map(|address| (taken, address)).unwrap();
-        let mut ports = vec![port::free().unwrap(), taken.1];
+        let mut ports = vec![port::free().unwrap(), taken.local_addr().unwrap()];
         let server = Server::start_on(Settings::default(), || Ok(ports.pop().unwrap())).unwrap();
-        assert_ne!(server.address(), taken.1);
+        assert_ne!(server.address(), taken.local_addr().unwrap());
         assert_eq!(server.sql("SHOW port").unwrap(), server.address().port().to_string());
     }
 

@@ -161,20 +161,21 @@ fn a_panic_leaves_neither_process_nor_folder() {
     assert_eq!(processes_with(data.to_str().unwrap()), Vec::<String>::new());
 }
 
-/// Not a test by itself: the process that the next one kills.
-#[test]
-#[ignore = "it waits to be killed"]
-fn holds_a_server_until_it_is_killed() {
-    let server = started();
-    println!("\ndata {}", server.data().display());
-    std::thread::park();
-}
+/// Set for the process in which the test below runs a second time, only to hold a server until it is killed.
+const HOLDER: &str = "ANNALIST_TEST_SERVERS_HOLDER";
 
 #[test]
 fn a_server_does_not_outlive_the_process_that_started_it() {
+    if std::env::var_os(HOLDER).is_some() {
+        let server = started();
+        println!("\ndata {}", server.data().display());
+        loop {
+            std::thread::park();
+        }
+    }
     let mut holder = Command::new(std::env::current_exe().unwrap());
-    holder.args(["--ignored", "--exact", "--nocapture", "holds_a_server_until_it_is_killed"]);
-    let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
+    holder.args(["--exact", "--nocapture", "a_server_does_not_outlive_the_process_that_started_it"]);
+    let mut holder = holder.env(HOLDER, "").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     let data =
         lines.map(Result::unwrap).find_map(|line| line.strip_prefix("data ").map(str::to_owned)).unwrap();

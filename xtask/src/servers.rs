@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use annalist_test_servers::{Left, postgres};
+use annalist_test_servers::{Left, pgbouncer, postgres};
 
 use crate::Result;
 use crate::workspace::Package;
@@ -23,6 +23,8 @@ pub(crate) static SERVICES: [Service; 1] = [Service {
     variable: "ANNALIST_TEST_POSTGRES_URL",
     start: || {
         postgres::install()?;
+        // Some tests start one themselves, and say so where it is missing; nobody else needs it.
+        let _ = pgbouncer::install();
         Ok(Box::new(postgres::Server::start(postgres::Settings::default())?))
     },
 }];
@@ -90,5 +92,71 @@ impl Servers {
             self.needed.pop();
         }
         Ok(command.envs(self.running.iter().map(|(variable, server)| (variable, server.url()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fake;
+
+    impl Running for Fake {
+        fn url(&self) -> String {
+            "fake:".to_owned()
+        }
+
+        fn version(&self) -> String {
+            "Fake 1".to_owned()
+        }
+
+        fn leave(self: Box<Self>) -> Result<Left> {
+            Err("it does not stay".into())
+        }
+    }
+
+    static FAKE: Service =
+        Service { name: "fake", variable: "ANNALIST_TEST_FAKE_URL", start: || Ok(Box::new(Fake)) };
+
+    static ABSENT: Service = Service {
+        name: "absent",
+        variable: "ANNALIST_TEST_ABSENT_URL",
+        start: || Err("not installed".into()),
+    };
+
+    fn package(name: &str, dependency: &str) -> Package {
+        let json = format!(
+            r#"{{"name": "{name}", "manifest_path": "/Cargo.toml", "features": {{}}, "publish": [],
+                "dependencies": [{{"name": "{dependency}"}}]}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn a_backend_and_what_is_built_on_it_need_its_server() {
+        assert!(FAKE.is_needed_by(&package("annalist-fake", "serde")));
+        assert!(FAKE.is_needed_by(&package("annalist", "annalist-fake")));
+        assert!(FAKE.is_needed_by(&package("annalist-test-servers", "serde")));
+        assert!(!FAKE.is_needed_by(&package("annalist-memory", "annalist-core")));
+        assert!(!FAKE.is_needed_by(&package("xtask", "annalist-test-servers")));
+    }
+
+    #[test]
+    fn every_command_gets_the_url_of_one_server() {
+        let mut servers = Servers { needed: vec![&FAKE], running: Vec::new() };
+        for _ in 0..2 {
+            let mut command = Command::new("true");
+            servers.give(&mut command).unwrap();
+            let variables: Vec<_> = command.get_envs().collect();
+            assert_eq!(variables, [(FAKE.variable.as_ref(), Some("fake:".as_ref()))]);
+        }
+        assert_eq!(servers.running.len(), 1);
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_had_is_a_failure() {
+        let mut servers = Servers { needed: vec![&ABSENT], running: Vec::new() };
+        assert_eq!(servers.give(&mut Command::new("true")).unwrap_err().to_string(), "not installed");
+        assert!(servers.only(&["other".to_owned()]).give(&mut Command::new("true")).is_ok());
     }
 }

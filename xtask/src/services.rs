@@ -20,7 +20,8 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
         }
     }
     let services = named(&names)?;
-    let mut memory = Memory::load(&Workspace::load()?)?;
+    let beside = Workspace::load()?.target_directory.join("xtask");
+    let mut memory = Memory::load(beside.join("services.json"))?;
     match action.as_deref() {
         Some("up") => services.into_iter().try_for_each(|service| up(service, &mut memory)),
         Some("down") => services.into_iter().try_for_each(|service| down(service, &mut memory)),
@@ -92,8 +93,7 @@ struct Entry {
 }
 
 impl Memory {
-    fn load(workspace: &Workspace) -> Result<Self> {
-        let file = workspace.target_directory.join("xtask").join("services.json");
+    fn load(file: PathBuf) -> Result<Self> {
         let entries = match std::fs::read_to_string(&file) {
             Ok(text) => {
                 serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
@@ -128,5 +128,40 @@ impl Memory {
     fn save(&self) -> Result<()> {
         std::fs::create_dir_all(self.file.parent().expect("it is in a folder"))?;
         Ok(std::fs::write(&self.file, serde_json::to_string_pretty(&self.entries)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_started_is_remembered_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("xtask").join("services.json");
+        let service = &SERVICES[0];
+        // Our own process, which is no server.
+        let left = format!(r#"{{"pid": {}, "end_signal": 9, "folder": "/nowhere"}}"#, std::process::id());
+        let entry = |url: &str| Entry {
+            name: service.name.to_owned(),
+            url: url.to_owned(),
+            version: "1".to_owned(),
+            left: serde_json::from_str(&left).unwrap(),
+        };
+        let mut memory = Memory::load(file.clone()).unwrap();
+        memory.put(entry("first")).unwrap();
+        memory.put(entry("second")).unwrap();
+        let mut again = Memory::load(file.clone()).unwrap();
+        assert_eq!(again.entries.len(), 1);
+        assert_eq!(again.of(service).map(|entry| entry.url.as_str()), Some("second"));
+        assert!(again.running(service).is_none());
+        again.forget(service).unwrap();
+        assert!(Memory::load(file).unwrap().of(service).is_none());
+    }
+
+    #[test]
+    fn an_unknown_service_is_refused() {
+        assert!(named(&["no-such".to_owned()]).is_err());
+        assert_eq!(named(&[]).unwrap().len(), SERVICES.len());
     }
 }
