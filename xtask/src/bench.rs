@@ -1,20 +1,52 @@
 //! `bench`: workloads beside the raw technology.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use lexopt::Parser;
 
 use crate::Result;
 use crate::run::{cargo, run};
+use crate::servers::Servers;
+use crate::workspace::Workspace;
 
-const BENCH: [&str; 5] = ["run", "--release", "--package", "annalist-bench", "--"];
+const PACKAGE: &str = "annalist-bench";
 
-/// The program in `bench` knows its own options.
+const BENCH: [&str; 5] = ["run", "--release", "--package", PACKAGE, "--"];
+
+/// The program in `bench` knows its own options; only the backends say which servers it needs.
 pub(crate) fn command(mut args: Parser) -> Result<()> {
-    run(cargo(BENCH).args(args.raw_args()?).current_dir(std::env::current_dir()?))
+    let args: Vec<_> = args.raw_args()?.collect();
+    let workspace = Workspace::load()?;
+    let bench = workspace.packages().iter().filter(|package| package.name == PACKAGE).collect::<Vec<_>>();
+    let mut servers = Servers::of(&bench).only(&backends(&args));
+    run(servers.give(cargo(BENCH).args(args).current_dir(std::env::current_dir()?))?)
+}
+
+/// What follows `--backend` or `--backend=`, as often as it is there.
+fn backends(args: &[OsString]) -> Vec<String> {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let apart =
+        args.windows(2).filter(|pair| pair[0] == "--backend").map(|pair| pair[1].clone().into_owned());
+    let joined = args.iter().filter_map(|arg| arg.strip_prefix("--backend=").map(str::to_owned));
+    apart.chain(joined).collect()
 }
 
 /// A run too short to measure anything, which shows that every workload works and that no reader misses an event.
-pub(crate) fn smoke(report: &std::path::Path) -> Result<()> {
+pub(crate) fn smoke(report: &Path, servers: &mut Servers) -> Result<()> {
     let short = ["--rounds", "1", "--seconds", "0.2", "--scale", "1", "--report"];
     // Without optimisation for release: it is built for the tests already.
-    run(cargo(["run", "--package", "annalist-bench", "--"]).args(short).arg(report))
+    run(servers.give(cargo(["run", "--package", PACKAGE, "--"]).args(short).arg(report))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_found_among_the_options() {
+        let args = ["--rounds", "1", "--backend", "memory", "--report", "x", "--backend=postgres"];
+        assert_eq!(backends(&args.map(OsString::from)), ["memory", "postgres"]);
+        assert!(backends(&["--report".into(), "x".into()]).is_empty());
+    }
 }

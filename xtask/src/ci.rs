@@ -31,9 +31,9 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
         run(cargo(docs).env("RUSTDOCFLAGS", "--deny warnings"))
     });
     steps.step("deny", || deny::check(&workspace));
-    test::all(&workspace, &[], &reports, &mut steps)?;
+    let mut servers = test::all(&workspace, &[], &reports, &mut steps)?;
     steps.step("kill matrix", || mutants::prove(1, &workspace.scratch("mutants")?));
-    steps.step("workloads, once and briefly", || bench::smoke(&workspace.scratch("bench")?));
+    steps.step("workloads, once and briefly", || bench::smoke(&workspace.scratch("bench")?, &mut servers));
     steps.step("generated tables", || matrix::check(&workspace, &reports));
     steps.verdict()
 }

@@ -11,6 +11,8 @@ mod mutants;
 mod packages;
 mod programs;
 mod run;
+mod servers;
+mod services;
 mod suite;
 mod test;
 mod words;
@@ -36,6 +38,8 @@ cargo xtask COMMAND
       The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
   bench [--backend NAME]... [--workload W]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
       Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR.
+  services up | down | status [NAME]...
+      Private servers that stay until they are ended, for the tests of one package; `up` prints the variables that tests read.
   matrix [--check]
       Writes the generated tables in README.md and docs; with --check, fails where they would change.
 ";
@@ -66,6 +70,7 @@ fn command(mut args: Parser) -> Result<()> {
         "suite" => suite::command(args),
         "mutants" => mutants::command(args),
         "bench" => bench::command(args),
+        "services" => services::command(args),
         "matrix" => matrix::command(args),
         "help" => {
             print!("{HELP}");

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::Result;
 use crate::programs;
 use crate::run::root;
+use crate::servers::Servers;
 use crate::suite::{self, Request};
 use crate::workspace::Workspace;
 
@@ -41,10 +42,13 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     let workspace = Workspace::load()?;
     let reports = workspace.scratch("suite")?;
     let programs = programs::build(&["--workspace", "--all-features", "--test", suite::TARGET])?;
+    let mut servers = Servers::of(&workspace.backends());
     let mut jobs = Vec::new();
     for backend in workspace.backends() {
         let name = backend.backend().expect("a backend is one");
-        jobs.push(Request::whole(name, &reports).job(suite::program(&programs, backend)?));
+        let mut job = Request::whole(name, &reports).job(suite::program(&programs, backend)?);
+        servers.give(&mut job.command)?;
+        jobs.push(job);
     }
     programs::run_all(jobs)?;
     if only_check { check(&workspace, &reports) } else { write(&workspace, &reports) }

@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::Result;
 use crate::programs::{self, Job, Program};
 use crate::run::run;
+use crate::servers::Servers;
 use crate::workspace::{Package, Workspace};
 
 /// The name of the test target in which every backend has the suite.
@@ -48,8 +49,10 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     let backend = workspace.backends_named(std::slice::from_ref(&request.backend))?;
     let backend = backend.first().ok_or("there is no such backend")?;
     let programs = programs::build(&["--package", &backend.name, "--test", TARGET])?;
-    let begun = Instant::now();
     let mut job = request.job(program(&programs, backend)?);
+    let mut servers = Servers::of(&[backend]);
+    servers.give(&mut job.command)?;
+    let begun = Instant::now();
     let ran = run(&mut job.command);
     println!("the suite on {} took {:.1} s", request.backend, begun.elapsed().as_secs_f64());
     ran

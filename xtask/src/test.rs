@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::Result;
 use crate::programs::{self, Job, Kind, Program};
 use crate::run::{Steps, cargo, root, run};
+use crate::servers::Servers;
 use crate::suite;
 use crate::workspace::{Package, Workspace};
 
@@ -25,27 +26,36 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     steps.verdict()
 }
 
-/// Adds the steps; the suite leaves a report per backend in `reports`.
+/// Adds the steps; the suite leaves a report per backend in `reports`. Returns the servers, for whoever has more to do with them.
 pub(crate) fn all(
     workspace: &Workspace,
     backends: &[String],
     reports: &Path,
     steps: &mut Steps,
-) -> Result<()> {
+) -> Result<Servers> {
     let chosen = workspace.backends_named(backends)?;
+    let mut servers = Servers::of(&workspace.without_other_backends(&chosen));
     let mut programs = Vec::new();
     steps.step("build the tests", || {
         programs = programs::build(&["--workspace", "--all-features"])?;
         Ok(())
     });
-    steps.step("tests and suites", || programs::run_all(jobs(workspace, &chosen, &programs, reports)?));
+    steps.step("tests and suites", || {
+        let mut jobs = jobs(workspace, &chosen, &programs, reports)?;
+        for job in &mut jobs {
+            servers.give(&mut job.command)?;
+        }
+        programs::run_all(jobs)
+    });
     // The programs of cargo alone know where the examples of the docs are.
-    steps.step("doc tests", || run(&mut cargo(["test", "--workspace", "--all-features", "--doc"])));
-    steps.step("examples", || examples(&programs));
+    steps.step("doc tests", || {
+        run(servers.give(&mut cargo(["test", "--workspace", "--all-features", "--doc"]))?)
+    });
+    steps.step("examples", || examples(&programs, &mut servers));
     steps.step("the template store, as a stranger would build it", || {
         run(&mut cargo(["test", "--manifest-path", "docs/template-store/Cargo.toml"]))
     });
-    Ok(())
+    Ok(servers)
 }
 
 /// Every test program but the suite's proof, which `mutants` runs. The suites come first, since they take longest.
@@ -73,13 +83,13 @@ fn jobs(
 }
 
 /// Runs each example on what it takes by default.
-fn examples(programs: &[Program]) -> Result<()> {
+fn examples(programs: &[Program], servers: &mut Servers) -> Result<()> {
     let examples: Vec<_> = programs.iter().filter(|program| program.kind == Kind::Example).collect();
     if examples.is_empty() {
         return Err("there is no example".into());
     }
     for example in examples {
-        run(example.command().current_dir(root()))?;
+        run(servers.give(example.command().current_dir(root()))?)?;
     }
     Ok(())
 }

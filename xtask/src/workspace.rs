@@ -19,8 +19,15 @@ pub(crate) struct Package {
     pub(crate) name: String,
     manifest_path: PathBuf,
     pub(crate) features: BTreeMap<String, Vec<String>>,
+    /// Of every kind, whether or not they are optional.
+    dependencies: Vec<Dependency>,
     /// `None` means that it may be published anywhere, an empty list that it may not be published.
     publish: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
 }
 
 impl Workspace {
@@ -31,6 +38,12 @@ impl Workspace {
 
     pub(crate) fn packages(&self) -> &[Package] {
         &self.packages
+    }
+
+    /// The packages that are concerned where these backends are chosen: all but the other backends.
+    pub(crate) fn without_other_backends(&self, chosen: &[&Package]) -> Vec<&Package> {
+        let is_chosen = |package: &Package| chosen.iter().any(|c| c.name == package.name);
+        self.packages.iter().filter(|package| package.backend().is_none() || is_chosen(package)).collect()
     }
 
     pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
@@ -71,6 +84,11 @@ impl Workspace {
 impl Package {
     pub(crate) fn dir(&self) -> &Path {
         self.manifest_path.parent().expect("a manifest is in a folder")
+    }
+
+    /// Whether it is the package of this name, or depends on it.
+    pub(crate) fn is_or_uses(&self, package: &str) -> bool {
+        self.name == package || self.dependencies.iter().any(|dependency| dependency.name == package)
     }
 
     /// The backend's name, where it is one.

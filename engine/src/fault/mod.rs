@@ -3,6 +3,8 @@
 //! Nothing here is left to chance that a test did not ask for: a fault is put before the next call of an operation, or drawn from
 //! a seed.
 
+mod batches;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,8 @@ use async_trait::async_trait;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::sleep;
+
+pub use batches::{BatchFaults, FaultyWriter};
 
 /// What goes wrong.
 ///

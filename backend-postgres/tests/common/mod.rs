@@ -1,0 +1,32 @@
+//! The server that tests work on.
+
+use std::sync::OnceLock;
+
+use annalist_test_servers::postgres::{Server, Settings};
+
+/// Where whoever runs the tests says that a server is.
+pub const VARIABLE: &str = "ANNALIST_TEST_POSTGRES_URL";
+
+/// A server for this process: the one that the environment names, else a private one.
+pub enum Shared {
+    Given(String),
+    Own(Server),
+}
+
+impl Shared {
+    pub fn get() -> Result<&'static Self, String> {
+        static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| match std::env::var(VARIABLE) {
+            Ok(url) if !url.is_empty() => Ok(Self::Given(url)),
+            _ => Server::start(Settings::default()).map(Self::Own).map_err(|error| error.to_string()),
+        });
+        shared.as_ref().map_err(Clone::clone)
+    }
+
+    pub fn url(&self) -> String {
+        match self {
+            Self::Given(url) => url.clone(),
+            Self::Own(server) => server.url(),
+        }
+    }
+}

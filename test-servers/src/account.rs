@@ -1,0 +1,107 @@
+//! The user as which servers run.
+
+use std::ffi::OsStr;
+use std::io::{Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::error::{Context, Error, Result};
+
+/// How the folders of servers are called.
+pub(crate) const FOLDER_PREFIX: &str = "annalist-server-";
+
+/// Ourselves; or, since database servers refuse to run as root, another user where we are root.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    other: Option<(u32, u32)>,
+}
+
+impl Account {
+    /// `system` is the user whom the server's package made for it; only root needs him.
+    pub(crate) fn or_system(system: &str) -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Self { other: None });
+        }
+        let id = |which: &str| {
+            let output = output(Command::new("id").args([which, system]))?;
+            text(&output).parse::<u32>().context(format_args!("the id of the user {system}"))
+        };
+        let none = |error| {
+            Error::new(format!(
+                "root cannot run the server, and there is no user {system} who could: {error}"
+            ))
+        };
+        Ok(Self { other: Some((id("-u").map_err(none)?, id("-g").map_err(none)?)) })
+    }
+
+    /// A command that runs as this user, and takes its settings from nobody's environment.
+    pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = plain(program);
+        if let Some((user, group)) = self.other {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// A new folder that only this user (and root) can enter, in `parent` or else in [`temporary`].
+    pub(crate) fn folder(self, parent: Option<&Path>) -> Result<TempDir> {
+        let parent = parent.map_or_else(temporary, Path::to_owned);
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(&parent);
+        let folder = folder.context(format_args!("a folder in {}", parent.display()))?;
+        self.own(folder.path())?;
+        if self.other.is_some() {
+            let entered = output(self.command("ls").arg(folder.path()));
+            entered.context("the user of the server cannot enter its folder (is TMPDIR private?)")?;
+        }
+        Ok(folder)
+    }
+
+    /// Gives the user what we have made for him.
+    pub(crate) fn own(self, path: &Path) -> Result<()> {
+        let Some((user, group)) = self.other else { return Ok(()) };
+        std::os::unix::fs::chown(path, Some(user), Some(group)).context(path.display())
+    }
+}
+
+/// `TMPDIR` if it is set, else `/var/tmp`, which is on a disk. `/tmp` is often in memory, where nothing is durable.
+pub(crate) fn temporary() -> PathBuf {
+    let on_disk = PathBuf::from("/var/tmp");
+    if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() { on_disk } else { std::env::temp_dir() }
+}
+
+/// A command in plain English, without what libpq would read from the environment.
+pub(crate) fn plain(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    // Our own current folder may be one that the other user cannot enter.
+    command.current_dir("/").env("LC_ALL", "C");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command for its output; the error has what it said.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    let name = Path::new(command.get_program()).display().to_string();
+    let output = command.output().context(&name)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(Error::new(format!("{name}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// Runs a command on a text for what it prints.
+pub(crate) fn answer(command: &mut Command, input: &str) -> Result<String> {
+    // A file, since a pipe could fill up while the command waits for us to read.
+    let mut file = tempfile::tempfile().context("a temporary file")?;
+    file.write_all(input.as_bytes()).and_then(|()| file.rewind()).context("a temporary file")?;
+    Ok(text(&output(command.stdin(file))?))
+}
+
+/// What a command printed.
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

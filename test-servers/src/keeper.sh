@@ -1,0 +1,29 @@
+# Stands between a server and the process that uses it. Its words come from there, one a line. When they end, because that process
+# has closed the pipe or has itself ended in whatever way, the server is ended and its folder removed.
+#
+# As the server's parent it is the only one who can free the server's process id: signals to it cannot hit a stranger.
+end_signal=$1
+folder=$2
+shift 2
+server=
+while read -r word; do
+    case $word in
+    start)
+        "$@" </dev/null >>"$folder/log" 2>&1 &
+        server=$!
+        echo "$server"
+        ;;
+    reap)
+        wait "$server"
+        echo "$?"
+        server=
+        ;;
+    leave) exit ;;
+    esac
+done
+if [ -n "$server" ]; then
+    kill -CONT "$server"
+    kill -"$end_signal" "$server"
+    wait "$server"
+fi
+rm -rf "$folder"

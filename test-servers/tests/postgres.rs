@@ -1,0 +1,191 @@
+//! Private PostgreSQL servers do what their docs say.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use annalist_test_servers::postgres::{Server, Settings};
+
+fn started() -> Server {
+    Server::start(Settings::default()).expect("a server starts")
+}
+
+/// Every process whose command line has this text, ours left out.
+fn processes_with(text: &str) -> Vec<String> {
+    let output = Command::new("ps").args(["-A", "-o", "pid=,stat=,args="]).output().expect("ps runs");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    lines.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+#[test]
+fn it_starts_with_default_durability_and_answers() {
+    let begun = std::time::Instant::now();
+    let server = started();
+    println!("start took {:.3} s", begun.elapsed().as_secs_f64());
+    let settings = ["fsync", "synchronous_commit", "full_page_writes", "max_connections", "server_encoding"];
+    let shown: Vec<_> = settings.iter().map(|name| server.sql(&format!("SHOW {name}")).unwrap()).collect();
+    assert_eq!(shown, ["on", "on", "on", "300", "UTF8"]);
+    let reported = server.sql("SELECT version()").unwrap();
+    assert!(reported.starts_with(&format!("{} ", server.version())), "{reported}");
+    assert!(server.is_running());
+}
+
+#[test]
+fn only_its_own_password_opens_it() {
+    let server = started();
+    let sql = |url: String| Command::new("psql").args([&url, "-c", "SELECT 1"]).output().unwrap();
+    assert!(sql(server.url()).status.success());
+    let wrong = sql(server.url().replacen(":", ":x", 2).replacen(":x", ":", 1));
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"));
+}
+
+#[test]
+fn databases_are_apart() {
+    let server = started();
+    server.create_database("an \"odd\" name").unwrap();
+    server.create_database("other").unwrap();
+    server.sql_in("other", "CREATE TABLE t (n int)").unwrap();
+    assert!(server.sql("SELECT * FROM t").unwrap_err().to_string().contains("does not exist"));
+    assert_eq!(server.sql_in("other", "SELECT count(*), 7 FROM t").unwrap(), "0|7");
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_committed() {
+    let server = started();
+    server.sql("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 1000)").unwrap();
+    server.kill().unwrap();
+    assert!(!server.is_running());
+    assert!(TcpStream::connect(server.address()).is_err());
+    assert!(server.kill().is_err() && server.sql("SELECT 1").is_err());
+    for killed_again in [true, false] {
+        server.restart().unwrap();
+        assert_eq!(server.sql("SELECT count(*) FROM t").unwrap(), "1000");
+        if killed_again {
+            server.kill().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_kill_ends_backends_at_work() {
+    let server = started();
+    let mut client = Command::new("psql");
+    client.args([&server.url(), "-At", "-c", "SELECT 'connected'", "-c", "SELECT pg_sleep(600)"]);
+    let mut client = client.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(client.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "connected\n");
+    server.kill().unwrap();
+    assert!(!client.wait().unwrap().success());
+    server.restart().unwrap();
+}
+
+#[test]
+fn a_stop_is_in_good_order() {
+    let server = started();
+    server.sql("CREATE TABLE t (n int)").unwrap();
+    server.stop().unwrap();
+    assert!(!server.is_running());
+    server.restart().unwrap();
+    server.restart().unwrap();
+    assert_eq!(server.sql("SELECT count(*) FROM t").unwrap(), "0");
+}
+
+#[test]
+fn paused_it_answers_nobody_until_it_goes_on() {
+    let server = started();
+    server.pause().unwrap();
+    assert!(server.is_running());
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    // A request for TLS, which is answered with one letter.
+    std::io::Write::write_all(&mut connection, &[0, 0, 0, 8, 4, 210, 22, 47]).unwrap();
+    let mut answer = [0];
+    assert!(connection.read_exact(&mut answer).is_err());
+    server.resume().unwrap();
+    connection.set_read_timeout(None).unwrap();
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"N");
+    server.pause().unwrap();
+    server.stop().unwrap();
+}
+
+#[test]
+fn two_are_strangers_to_each_other() {
+    let (one, two) = (started(), started());
+    assert_ne!(one.address(), two.address());
+    one.sql("CREATE TABLE t (n int)").unwrap();
+    assert!(two.sql("SELECT * FROM t").is_err());
+    one.kill().unwrap();
+    assert_eq!(two.sql("SELECT 1").unwrap(), "1");
+}
+
+#[test]
+fn settings_hold() {
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .unwrap();
+    let settings = Settings::default().with_line("work_mem = '5MB'").read_only().in_folder(folder.path());
+    let server = Server::start(settings).unwrap();
+    assert_eq!(server.sql("SHOW work_mem").unwrap(), "5MB");
+    assert!(server.sql("CREATE TABLE t (n int)").unwrap_err().to_string().contains("read-only transaction"));
+    assert!(server.data().starts_with(folder.path()));
+    drop(server);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn what_it_cannot_start_with_it_says() {
+    let error = Server::start(Settings::default().with_line("no_such_setting = 1")).unwrap_err();
+    assert!(error.to_string().contains("no_such_setting"), "{error}");
+}
+
+#[test]
+fn a_panic_leaves_neither_process_nor_folder() {
+    let data = std::sync::Mutex::new(std::path::PathBuf::new());
+    let panicked = std::thread::scope(|scope| {
+        let test = scope.spawn(|| {
+            let server = started();
+            data.lock().unwrap().clone_from(&server.data().to_owned());
+            server.pause().unwrap();
+            std::panic::resume_unwind(Box::new("the test fails"));
+        });
+        test.join().is_err()
+    });
+    let data = data.into_inner().unwrap();
+    assert!(panicked && data.is_absolute());
+    assert!(!data.parent().unwrap().exists());
+    assert_eq!(processes_with(data.to_str().unwrap()), Vec::<String>::new());
+}
+
+/// Set for the process in which the test below runs a second time, only to hold a server until it is killed.
+const HOLDER: &str = "ANNALIST_TEST_SERVERS_HOLDER";
+
+#[test]
+fn a_server_does_not_outlive_the_process_that_started_it() {
+    if std::env::var_os(HOLDER).is_some() {
+        let server = started();
+        println!("\ndata {}", server.data().display());
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut holder = Command::new(std::env::current_exe().unwrap());
+    holder.args(["--exact", "--nocapture", "a_server_does_not_outlive_the_process_that_started_it"]);
+    let mut holder = holder.env(HOLDER, "").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    let data =
+        lines.map(Result::unwrap).find_map(|line| line.strip_prefix("data ").map(str::to_owned)).unwrap();
+    assert!(!processes_with(&data).is_empty());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let folder = std::path::Path::new(&data).parent().unwrap().to_owned();
+    // The folder goes last. That it never does would be seen as a test that never ends.
+    while folder.exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(processes_with(&data), Vec::<String>::new());
+}
