@@ -54,6 +54,8 @@ CREATE TABLE {schema}.checkpoint (
     -- The log and the event at or before the position, by which a restored log is noticed. All NULL: claimed and never saved.
     log uuid,
     position bigint,
+    -- A position between two events, where not 0.
+    fraction int,
     event uuid
 );
 

@@ -42,14 +42,14 @@ CREATE FUNCTION {schema}.append_v1(
 DECLARE
     events CONSTANT int := coalesce(cardinality(e_id), 0);
     holds boolean := NOT ordered;
-    head bigint;
+    newest bigint;
     -- The last write, event, check and condition of the appends before the present one.
     w int := 0; e int := 0; c int := 0; k int := 0;
     known record; kind int; subject bigint; found bigint; actual bigint; base bigint; before bigint[]; start bigint[];
 BEGIN
     PERFORM {schema}.lock_log_v1();
     IF k_after IS NOT NULL THEN
-        SELECT l.id, l.head INTO log, head FROM {schema}.log l;
+        SELECT l.id, l.head INTO log, newest FROM {schema}.log l;
         -- Positions of another log than the caller takes this one for cannot be judged here: nothing is decided.
         IF log <> k_log THEN
             kinds := '{}';
@@ -78,9 +78,9 @@ BEGIN
             SELECT FROM generate_series(1, events) n JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]);
     END IF;
     IF holds AND k_after IS NOT NULL THEN
-        holds := NOT EXISTS (SELECT FROM unnest(k_reach) u(reach) WHERE u.reach > head) AND NOT EXISTS (
+        holds := NOT EXISTS (SELECT FROM unnest(k_reach) u(reach) WHERE u.reach > newest) AND NOT EXISTS (
             SELECT FROM unnest(i_condition, i_streams, i_prefixes, i_categories, i_types, i_tags) i(condition, streams, prefixes, categories, types, tags)
-            CROSS JOIN LATERAL {schema}.matching_v1(k_after[i.condition], head, 1,
+            CROSS JOIN LATERAL {schema}.matching_v1(k_after[i.condition], newest, 1,
                 string_to_array(i.streams, E'\x1f'), string_to_array(i.prefixes, E'\x1f'), string_to_array(i.categories, E'\x1f'),
                 string_to_array(i.types, E'\x1f'), string_to_array(i.tags, E'\x1f')));
     END IF;
@@ -95,7 +95,7 @@ BEGIN
 
     -- One by one.
     SELECT l.id, l.head INTO log, first FROM {schema}.log l;
-    head := first;
+    newest := first;
     versions := array_fill(0::bigint, ARRAY[coalesce(cardinality(w_stream), 0)]);
     positions := versions;
     FOR a IN 1 .. cardinality(a_writes) LOOP
@@ -147,13 +147,13 @@ BEGIN
         END IF;
         IF kind = 0 THEN
             FOR n IN k + 1 .. k + a_conditions[a] LOOP
-                IF k_reach[n] > head THEN
-                    kind := 5; subject := n; found := head;
+                IF k_reach[n] > newest THEN
+                    kind := 5; subject := n; found := newest;
                     EXIT;
                 END IF;
                 SELECT min(m) INTO found
                 FROM unnest(i_condition, i_streams, i_prefixes, i_categories, i_types, i_tags) i(condition, streams, prefixes, categories, types, tags)
-                CROSS JOIN LATERAL {schema}.matching_v1(k_after[n], head, 1,
+                CROSS JOIN LATERAL {schema}.matching_v1(k_after[n], newest, 1,
                     string_to_array(i.streams, E'\x1f'), string_to_array(i.prefixes, E'\x1f'), string_to_array(i.categories, E'\x1f'),
                     string_to_array(i.types, E'\x1f'), string_to_array(i.tags, E'\x1f')) m
                 WHERE i.condition = n;
@@ -168,18 +168,18 @@ BEGIN
         IF kind = 0 AND a_events[a] > 0 THEN
             FOR n IN e + 1 .. e + a_events[a] LOOP
                 IF e_nth[n] = 1 THEN
-                    positions[e_write[n]] := head + n - e - 1;
+                    positions[e_write[n]] := newest + n - e - 1;
                 END IF;
             END LOOP;
-            PERFORM {schema}.insert_v1(head, e + 1, e + a_events[a], versions, w_stream, e_write, e_nth, e_offset, e_size,
+            PERFORM {schema}.insert_v1(newest, e + 1, e + a_events[a], versions, w_stream, e_write, e_nth, e_offset, e_size,
                 e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
-            head := head + a_events[a];
+            newest := newest + a_events[a];
         END IF;
         kinds[a] := kind; subjects[a] := subject; founds[a] := found;
         w := w + a_writes[a]; e := e + a_events[a]; c := c + a_checks[a]; k := k + a_conditions[a];
     END LOOP;
-    IF head > first THEN
-        UPDATE {schema}.log l SET head = append_v1.head;
+    IF newest > first THEN
+        UPDATE {schema}.log l SET head = newest;
     END IF;
 END $$;
 

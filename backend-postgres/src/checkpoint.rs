@@ -37,7 +37,7 @@ fn stored(row: &PgRow, seen: &Seen) -> Result<Option<Checkpoint>, Error> {
         };
         let Some(log) = row.try_get::<Option<Id>, _>("stored_log")? else { return Ok(None) };
         let log = LogId::from_uuid(log.0);
-        let place = position(log, number(row.try_get("stored_position")?));
+        let place = place(log, row.try_get("stored_position")?, row.try_get("stored_fraction")?);
         Ok(Some((backend::checkpoint(place, log, event("stored_event")?), event("found_event")?)))
     };
     let Some((checkpoint, found)) = read().map_err(of_read)? else { return Ok(None) };
@@ -45,12 +45,24 @@ fn stored(row: &PgRow, seen: &Seen) -> Result<Option<Checkpoint>, Error> {
     Ok(Some(checkpoint))
 }
 
+/// A position as it was saved: it may be one between two events.
+fn place(log: LogId, position: i64, fraction: i32) -> Position {
+    match (number(position), u32::try_from(fraction).unwrap_or_default()) {
+        (0, 0) => Position::START,
+        (major, minor) => backend::position(log, major, minor),
+    }
+}
+
+fn fraction(minor: u32) -> i32 {
+    i32::try_from(minor).unwrap_or(i32::MAX)
+}
+
 fn epoch(row: &PgRow) -> Result<u64, Error> {
     Ok(number(row.try_get::<Option<i64>, _>("epoch").map_err(of_read)?.unwrap_or_default()))
 }
 
 /// A save of a place: the name, the epoch, the log and the position, as the function takes them.
-pub(crate) const SAVE: &str = "SELECT * FROM {schema}.save_v1($1, $2, $3, $4)";
+pub(crate) const SAVE: &str = "SELECT * FROM {schema}.save_v1($1, $2, $3, $4, $5)";
 
 pub(crate) fn save<'q>(
     text: &'q str,
@@ -58,11 +70,13 @@ pub(crate) fn save<'q>(
     log: LogId,
     place: Position,
 ) -> Call<'q, Postgres, PgArguments> {
+    let (major, minor) = backend::numbers(place);
     sqlx::query(sqlx::AssertSqlSafe(text.to_owned()))
         .bind(owner.name().as_str())
         .bind(clamped(owner.epoch()))
         .bind(Id(log.as_uuid()))
-        .bind(clamped(backend::numbers(place).0))
+        .bind(clamped(major))
+        .bind(fraction(minor))
 }
 
 /// What a save was answered. `None`: it must be sent again, because the log is another one than the caller took it for.
@@ -107,7 +121,7 @@ impl CheckpointStore for PostgresStore {
 
     async fn load_checkpoint(&self, name: &CheckpointName) -> Result<Option<Checkpoint>, Error> {
         self.check_open()?;
-        const TEXT: &str = "SELECT l.id AS log, l.head, pg_is_in_recovery() AS done, c.log AS stored_log, c.position AS stored_position,
+        const TEXT: &str = "SELECT l.id AS log, l.head, pg_is_in_recovery() AS done, c.log AS stored_log, c.position AS stored_position, c.fraction AS stored_fraction,
                 c.event AS stored_event, {schema}.event_at_v1(c.position) AS found_event
             FROM {schema}.log l LEFT JOIN {schema}.checkpoint c ON c.name = $1";
         let row = self.ask_one(sqlx::query(self.fill(TEXT)).bind(name.as_str()), Effect::Reads).await?;
@@ -118,11 +132,12 @@ impl CheckpointStore for PostgresStore {
 
     async fn reset_checkpoint(&self, name: &CheckpointName, place: Position) -> Result<Owner, Error> {
         self.check_open()?;
-        const TEXT: &str = "SELECT * FROM {schema}.reset_v1($1, $2, $3)";
-        let mut log = self.log_of(place);
+        const TEXT: &str = "SELECT * FROM {schema}.reset_v1($1, $2, $3, $4)";
+        let (mut log, (major, minor)) = (self.log_of(place), backend::numbers(place));
         loop {
             let call = sqlx::query(self.fill(TEXT)).bind(name.as_str()).bind(Id(log.as_uuid()));
-            let row = self.ask_one(call.bind(clamped(backend::numbers(place).0)), Effect::Writes).await?;
+            let call = call.bind(clamped(major)).bind(fraction(minor));
+            let row = self.ask_one(call, Effect::Writes).await?;
             let seen = seen(&row).map_err(of_read)?;
             if seen.is_done {
                 return Ok(backend::owner(name.clone(), epoch(&row)?));

@@ -29,7 +29,8 @@ struct Namespace {
 fn config(namespace: &str) -> Config {
     let mut config = Config::default();
     config.schema = namespace.to_owned();
-    config.connections_max = 4;
+    config.connections_max = 3;
+    config.connect_timeout = std::time::Duration::from_secs(15);
     config
 }
 
