@@ -83,6 +83,20 @@ fn a_kill_ends_backends_at_work() {
 }
 
 #[test]
+fn one_that_ended_by_itself_is_started_again() {
+    let server = started();
+    let pid = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().to_owned();
+    // As an operator would, behind the back of its handle.
+    assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    while server.is_running() {
+        std::thread::yield_now();
+    }
+    server.restart().unwrap();
+    assert_eq!(server.sql("SELECT 1").unwrap(), "1");
+}
+
+#[test]
 fn a_stop_is_in_good_order() {
     let server = started();
     server.sql("CREATE TABLE t (n int)").unwrap();
