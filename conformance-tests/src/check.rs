@@ -22,7 +22,7 @@ pub struct Check {
     pub guarantee: &'static str,
     /// The area that it belongs to: `append`.
     pub area: &'static str,
-    /// 1 for what one caller sees, 2 for what many see at once.
+    /// 1 for what one caller sees, 2 for what many see at once, 3 for faults and several processes, 4 for servers that are killed.
     pub level: u8,
     /// How it tells.
     pub kind: Kind,

@@ -160,6 +160,26 @@ impl Cx {
         hooked(crate::Hook::Fault, self.0.harness.held(&self.0.namespace).await)
     }
 
+    pub(crate) async fn agent_environment(&self) -> Verdict<Vec<(String, String)>> {
+        hooked(crate::Hook::Agent, self.0.harness.agent_environment().await)
+    }
+
+    pub(crate) async fn own_server(&self) -> Verdict<Arc<dyn crate::Server>> {
+        hooked(crate::Hook::Server, self.0.harness.own_server().await)
+    }
+
+    /// The namespace of the check.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// Makes a handle of what was opened; it is closed once the check is over.
+    pub(crate) fn keep(&self, opened: crate::Opened) -> Handle {
+        let handle = Handle::new(opened, self.0.settings.patience);
+        lock(&self.0.opened).push(handle.clone());
+        handle
+    }
+
     /// What the store declares.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {

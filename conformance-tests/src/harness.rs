@@ -8,6 +8,8 @@ use std::sync::Arc;
 use annalist_core::{CheckpointStore, EventId, EventStore, Position, SnapshotStore};
 use async_trait::async_trait;
 
+use crate::Server;
+
 /// Any error of a harness.
 ///
 /// ```
@@ -87,6 +89,26 @@ pub trait Harness: Send + Sync + 'static {
         let _ = namespace;
         Err(HookError::NotProvided)
     }
+
+    /// What another process of this program needs in its environment, so that its harness opens the same namespaces on the same server: the
+    /// address of a server that this harness has started, say. The suite starts such processes by itself and calls nothing but
+    /// [`open`](Self::open) in them.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it.
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Err(HookError::NotProvided)
+    }
+
+    /// A server for one check alone, started afresh, because it will be killed.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it; [`HookError::NotApplicable`] where the store has no server.
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        Err(HookError::NotProvided)
+    }
 }
 
 /// What is left of a log after [`Harness::rewind`].
@@ -138,6 +160,10 @@ pub enum Hook {
     Rewind,
     /// [`Harness::fault`].
     Fault,
+    /// [`Harness::agent_environment`].
+    Agent,
+    /// [`Harness::own_server`].
+    Server,
 }
 
 impl fmt::Display for Hook {
@@ -145,6 +171,8 @@ impl fmt::Display for Hook {
         f.write_str(match self {
             Self::Rewind => "rewind",
             Self::Fault => "fault",
+            Self::Agent => "agent_environment",
+            Self::Server => "own_server",
         })
     }
 }

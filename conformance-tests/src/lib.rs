@@ -96,6 +96,7 @@
 //! each check observed (is it the right reason?), `--full` runs every check on the mutant, `--runs 200`
 //! measures how often the checks that tell by chance find their mutants, `--oddball plain --check NAME` runs a check on the honest memory store.
 
+mod agent;
 mod areas;
 mod check;
 mod cx;
@@ -106,12 +107,15 @@ pub mod history;
 mod main_program;
 mod make;
 mod model;
+mod os;
 mod panics;
 mod report;
 mod runner;
+mod server;
 mod settings;
 mod sweep;
 mod tail;
+mod traffic;
 mod verdict;
 
 #[doc(no_inline)]
@@ -125,11 +129,14 @@ pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, t
 pub use model::Model;
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
+pub use server::Server;
 pub use settings::{Selection, Settings};
 pub use sweep::{PollLimit, Sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
 
+#[doc(hidden)]
+pub use agent::agent_program;
 #[doc(hidden)]
 pub use check::check;
 #[doc(hidden)]

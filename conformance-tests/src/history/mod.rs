@@ -8,6 +8,7 @@
 mod check;
 mod file;
 mod log;
+pub(crate) mod merge;
 mod record;
 mod search;
 
@@ -17,6 +18,7 @@ use annalist_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use record::logged;
 pub use record::{Recorder, Session};
 
 /// All operations of a period, and the log that was read after it.
