@@ -5,6 +5,7 @@ use crate::Check;
 mod append;
 mod batch;
 mod conc;
+mod crash;
 mod errors;
 mod global;
 mod idem;
@@ -13,6 +14,7 @@ mod meta;
 mod model;
 mod names;
 mod payload;
+mod proc;
 mod read;
 mod res;
 mod snap;
@@ -45,6 +47,8 @@ pub fn all() -> Vec<Check> {
         conc::PARTS,
         model::PARTS,
         meta::PARTS,
+        proc::PARTS,
+        crash::PARTS,
     ];
     AREAS.iter().copied().flatten().copied().flatten().copied().collect()
 }

@@ -122,9 +122,13 @@ impl Served {
         Ok(self.cx.keep(opened))
     }
 
-    /// Kills the server, and sees to it that it is gone: `witness`, a handle that worked until now, must not be answered any more.
-    pub(crate) async fn kill(&self, witness: &Handle) -> Verdict {
-        self.server.kill().await.map_err(|error| failed("killed", &error))?;
+    /// Kills the server.
+    pub(crate) async fn kill(&self) -> Verdict {
+        self.server.kill().await.map_err(|error| failed("killed", &error))
+    }
+
+    /// Sees to it that a killed server is gone: `witness`, a handle that worked until now, must not be answered any more.
+    pub(crate) async fn is_gone(&self, witness: &Handle) -> Verdict {
         // A store that waits for its server to come back will not answer at all, which is as good as an error.
         let long = self.cx.patience() / 3;
         match tokio::time::timeout(long, look(witness)).await {

@@ -99,3 +99,10 @@ pub(crate) fn plain_append(rng: &mut StdRng, writer: u32) -> Append {
         _ => Append::to(&own, ExpectedVersion::Any, made(2)).write(&shared, ExpectedVersion::Any, made(3)),
     }
 }
+
+/// An append of one event or of fifty, in turn, to a stream of the writer's own and to one that all share.
+pub(crate) fn batch(step: u64, writer: u32) -> Append {
+    let name = if step % 4 < 2 { format!("Own-{writer}") } else { "Shared-1".to_owned() };
+    let n = [1, 50][(step % 2) as usize];
+    Append::to(&stream(&name), ExpectedVersion::Any, crate::events(n))
+}

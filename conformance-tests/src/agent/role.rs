@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::wire::{Ask, From, Load, Told};
-use crate::history::{Answer, AppendCall, ReadCall, Recorder, logged};
-use crate::traffic::{Client, plain_append};
+use crate::history::{Answer, AppendCall, ReadCall, Recorder};
+use crate::traffic::{Client, batch, plain_append};
 use crate::{Failure, Handle, Harness, Settings, Verdict};
 
 /// Set in the environment of agents.
@@ -139,7 +139,7 @@ impl Role {
         let mut rng = StdRng::seed_from_u64(seed);
         let plain = recorder.session(self.handle()?);
         let mut mixed = Client::new(recorder.session(self.handle()?), rng.clone());
-        for _ in 0..steps {
+        for step in 0..steps {
             // Whatever is asked meanwhile asks for the end.
             if !self.asks.is_empty() {
                 break;
@@ -147,6 +147,7 @@ impl Role {
             match load {
                 // The answer is noted, whatever it is.
                 Load::Plain => drop(plain.append(plain_append(&mut rng, session)).await),
+                Load::Batches => drop(plain.append(batch(step, session)).await),
                 Load::Mixed => mixed.step(false).await?,
             }
         }
@@ -168,7 +169,7 @@ impl Role {
                 _ = self.asks.recv() => break,
             };
             match signal {
-                Some(Ok(Signal::Event(event))) => tell(&Told::Event(Box::new(logged(&event)))),
+                Some(Ok(Signal::Event(event))) => tell(&Told::Event { id: event.id() }),
                 Some(Ok(Signal::CaughtUp(_))) => tell(&Told::CaughtUp),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),

@@ -1,10 +1,10 @@
 //! What the suite and its agents say to each other: one line of JSON for each ask, and for each thing told.
 
-use annalist_core::{CheckpointName, Position};
+use annalist_core::{CheckpointName, EventId, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::history::merge::Noted;
-use crate::history::{Answer, AppendCall, LogEvent, ReadCall};
+use crate::history::{Answer, AppendCall, ReadCall};
 
 /// What the suite asks of an agent, one after the other.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub(crate) enum Load {
     Mixed,
     /// Appends that nothing but a fault can refuse.
     Plain,
+    /// Appends of one event and of fifty, in turn.
+    Batches,
 }
 
 /// Where a subscription begins.
@@ -62,7 +64,9 @@ pub(crate) enum Told {
     },
     Noted(Noted),
     Following,
-    Event(Box<LogEvent>),
+    Event {
+        id: EventId,
+    },
     CaughtUp,
     Claimed {
         epoch: u64,

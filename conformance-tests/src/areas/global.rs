@@ -10,7 +10,7 @@ mod history;
 mod late;
 mod order;
 mod real_time;
-mod tail;
+pub(in crate::areas) mod tail;
 
 pub(crate) const PARTS: &[&[Check]] = &[
     order::CHECKS,

@@ -18,7 +18,6 @@ use annalist_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use record::logged;
 pub use record::{Recorder, Session};
 
 /// All operations of a period, and the log that was read after it.

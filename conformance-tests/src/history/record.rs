@@ -133,7 +133,12 @@ impl Recorder {
     ///
     /// A violation if the history has no explanation.
     pub async fn judge(&self, cx: &crate::Cx, name: &str) -> Verdict {
-        let history = self.history(&cx.fresh().await?).await?;
+        self.judge_through(&cx.fresh().await?, cx, name).await
+    }
+
+    /// The same, of a log that this handle reads.
+    pub(crate) async fn judge_through(&self, handle: &Handle, cx: &crate::Cx, name: &str) -> Verdict {
+        let history = self.history(handle).await?;
         let Err(why) = history.check() else { return Ok(()) };
         let file = std::env::temp_dir().join(format!("annalist-history-{name}-{}.jsonl", cx.seed()));
         let saved = match history.save(&file) {
@@ -269,7 +274,7 @@ impl Answer {
     }
 }
 
-pub(crate) fn logged(event: &RecordedEvent) -> LogEvent {
+fn logged(event: &RecordedEvent) -> LogEvent {
     let (stream, version, position) = (event.stream().clone(), event.version(), event.position());
     LogEvent { stream, version, position, event: EventText::of(event.event()) }
 }

@@ -1,0 +1,95 @@
+//! Whole histories of several processes, which one order must explain.
+
+use rand::Rng;
+
+use super::PROCESSES;
+use crate::agent::{Agent, Ask, Load, Told};
+use crate::history::Recorder;
+use crate::history::merge::Merged;
+use crate::{Cx, Failure, Verdict, checks};
+
+checks! {
+    area: "proc",
+    linearizable {
+        guarantee: "A3", level: 3, kind: Stochastic,
+        needs: [Processes], hooks: [Agent],
+        summary: "All answers that several processes get to appends of every shape, to retries and to reads fit one order of the log and real time.",
+        likely_cause: "a cache, a lock or a counter in each process",
+    }
+    kill_storm {
+        guarantee: "A1", level: 3, kind: Stochastic,
+        needs: [Processes], hooks: [Agent],
+        summary: "The same while processes are killed, stopped and started again at any moment.",
+        likely_cause: "an append that ends with its client half done, or holds what others need",
+    }
+}
+
+/// Sessions that each agent may use, so that no two have the same number.
+const SESSIONS: u32 = 2;
+
+async fn begin(cx: &Cx, agent: &mut Agent, number: u32, steps: u64) -> Verdict {
+    let seed = cx.rng().random();
+    agent.ask(&Ask::Traffic { session: number * SESSIONS, seed, steps, load: Load::Mixed }).await
+}
+
+/// Holds what was noted in several processes against the log.
+async fn judge(cx: &Cx, merged: Merged, name: &str) -> Verdict {
+    let recorder = Recorder::of_processes();
+    recorder.add(merged.operations());
+    recorder.judge(cx, name).await
+}
+
+async fn linearizable(cx: Cx) -> Verdict {
+    let steps = cx.scale(80);
+    cx.minimum_ops(PROCESSES * steps);
+    let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
+    for (agent, number) in agents.iter_mut().zip(0..) {
+        begin(&cx, agent, number, steps as u64).await?;
+    }
+    for agent in &mut agents {
+        agent.until_done(&mut merged).await?;
+    }
+    cx.count_ops(merged.count());
+    judge(&cx, merged, "proc_linearizable").await
+}
+
+async fn kill_storm(cx: Cx) -> Verdict {
+    let (kills, mut rng) = (cx.scale(6), cx.rng());
+    cx.minimum_ops(kills);
+    let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
+    let mut numbers = 0..;
+    for (agent, number) in agents.iter_mut().zip(&mut numbers) {
+        begin(&cx, agent, number, u64::MAX).await?;
+    }
+    for (kill, number) in (0..kills).zip(&mut numbers) {
+        let (killed, stopped) = (kill % PROCESSES, (kill + 1) % PROCESSES);
+        agents[stopped].pause().await?;
+        agents[killed].notes(rng.random_range(10..40), &mut merged).await?;
+        let agent = std::mem::replace(&mut agents[killed], cx.agent().await?);
+        take(agent.kill().await?, &mut merged);
+        agents[stopped].resume()?;
+        begin(&cx, &mut agents[killed], number, u64::MAX).await?;
+        cx.count_op();
+    }
+    for agent in &mut agents {
+        agent.notes(10, &mut merged).await?;
+    }
+    for agent in &mut agents {
+        agent.ask(&Ask::Stop).await?;
+    }
+    for agent in &mut agents {
+        agent.until_done(&mut merged).await?;
+    }
+    if merged.unanswered() == 0 || merged.acknowledged() == 0 {
+        return Err(Failure::Inconclusive("no append was under way when a process was killed".to_owned()));
+    }
+    judge(&cx, merged, "proc_kill_storm").await
+}
+
+fn take(told: Vec<Told>, merged: &mut Merged) {
+    for told in told {
+        if let Told::Noted(noted) = told {
+            merged.note(noted);
+        }
+    }
+}
