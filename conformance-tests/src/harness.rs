@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use annalist_core::{CheckpointStore, EventId, EventStore, Position, SnapshotStore};
@@ -78,6 +79,33 @@ pub trait Harness: Send + Sync + 'static {
     async fn fault(&self, namespace: &str, fault: Fault) -> Result<(), HookError> {
         let _ = (namespace, fault);
         Err(HookError::NotProvided)
+    }
+
+    /// Where the server listens, for the suite to put its [`Proxy`](crate::Proxy) in front of. Needs
+    /// [`open_through`](Self::open_through) as well.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can tell; [`HookError::NotApplicable`] where there is no connection.
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(HookError::NotProvided)
+    }
+
+    /// Opens another, independent handle on a namespace, as [`open`](Self::open) does, all of whose connections go to this address instead
+    /// of the server's own. Nothing but the bytes in between tells it from the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`address`](Self::address), and whatever keeps the store from being opened.
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        let _ = (namespace, address);
+        Err(HookError::NotProvided)
+    }
+
+    /// What no error, log line or debug text may contain: the passwords, keys and tokens with which [`open`](Self::open) and
+    /// [`open_through`](Self::open_through) connect.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The ids of the events that are held up on their way by [`Fault::Stall`]: they have left the store's own queue.
@@ -160,6 +188,8 @@ pub enum Hook {
     Rewind,
     /// [`Harness::fault`].
     Fault,
+    /// [`Harness::address`] and [`Harness::open_through`].
+    Proxy,
     /// [`Harness::agent_environment`].
     Agent,
     /// [`Harness::own_server`].
@@ -171,6 +201,7 @@ impl fmt::Display for Hook {
         f.write_str(match self {
             Self::Rewind => "rewind",
             Self::Fault => "fault",
+            Self::Proxy => "proxy",
             Self::Agent => "agent_environment",
             Self::Server => "own_server",
         })

@@ -46,9 +46,20 @@ impl Way {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         self.state().fault = fault;
         self.changed.notify_waiters();
+    }
+
+    /// Whether the next batch must not leave at all, which uses up one refusal.
+    pub fn refuses(&self) -> bool {
+        let refuses = matches!(self.state().fault, Fault::Refuse(_));
+        refuses && matches!(self.meet(), Fault::Refuse(_))
+    }
+
+    /// The ids of the events that are held up.
+    pub fn held(&self) -> Vec<EventId> {
+        self.state().held.clone()
     }
 
     /// The fault that the next batch meets, which uses up one of them.
@@ -68,7 +79,16 @@ impl Way {
     /// sent arrives.
     pub async fn send(self: &Arc<Self>, log: &MemoryStore, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
         // The log is there as long as anything travels, whatever becomes of the handle that sent it.
-        let (way, log, batch) = (self.clone(), log.another_handle(), batch.to_vec());
+        self.send_to(Arc::new(log.another_handle()), batch).await
+    }
+
+    /// The same, to a log that nobody closes.
+    pub async fn send_to(
+        self: &Arc<Self>,
+        log: Arc<dyn EventStore>,
+        batch: &[Append],
+    ) -> Result<Vec<Answer>, Loss> {
+        let (way, batch) = (self.clone(), batch.to_vec());
         let met = self.meet();
         if matches!(met, Fault::Refuse(_)) {
             return Err(Loss::NotSent);
@@ -149,7 +169,7 @@ impl World for Faulty {
     }
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
-        Ok(self.ways.get(namespace, Arc::default).state().held.clone())
+        Ok(self.ways.get(namespace, Arc::default).held())
     }
 }
 

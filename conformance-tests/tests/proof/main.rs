@@ -15,6 +15,7 @@ mod oddballs;
 mod one_pool;
 mod options;
 mod output;
+mod remote;
 mod senders;
 mod world;
 

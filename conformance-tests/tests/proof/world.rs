@@ -1,5 +1,6 @@
 //! How far a bug reaches: one handle, one database, or all of them; and the harness that opens broken stores.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
@@ -58,6 +59,27 @@ pub trait World: Send + Sync + 'static {
         Err(HookError::NotApplicable("has no connection to lose".to_owned()))
     }
 
+    /// Where the server listens.
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(HookError::NotApplicable("has no connection to lose".to_owned()))
+    }
+
+    /// Opens a handle whose connections go to this address.
+    async fn open_through(
+        &self,
+        namespace: &str,
+        honest: MemoryStore,
+        address: SocketAddr,
+    ) -> Result<Opened, HookError> {
+        let _ = (namespace, honest, address);
+        Err(HookError::NotProvided)
+    }
+
+    /// What no text may contain.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is held up on the way.
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         let _ = namespace;
@@ -104,6 +126,23 @@ impl World for Alone {
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         self.0.held(namespace).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        self.0.address().await
+    }
+
+    async fn open_through(
+        &self,
+        namespace: &str,
+        honest: MemoryStore,
+        address: SocketAddr,
+    ) -> Result<Opened, HookError> {
+        self.0.open_through(namespace, honest, address).await
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
     }
 }
 
@@ -192,5 +231,17 @@ impl Harness for WorldHarness {
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         self.world.held(namespace).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        self.world.address().await
+    }
+
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        self.world.open_through(namespace, self.honest(namespace).another_handle(), address).await
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.world.secrets()
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use annalist_conformance::Opened;
 use annalist_memory::{Config, MemoryStore};
 
 use super::{Oddball, Plain};
 use crate::bug::Bug;
 use crate::faulty::faulty;
+use crate::remote::remote;
 use crate::senders::{direct, grouped};
 use crate::world::World;
 
@@ -22,6 +24,11 @@ pub const ODDBALLS: &[Oddball] = &[
         name: "sends_once",
         what: "each append travels by itself, and is not sent again when the way is broken",
         make: || faulty(direct),
+    },
+    Oddball {
+        name: "remote",
+        what: "it is on a server, behind connections that can be lost, and appends take two round trips",
+        make: || remote(Opened::new),
     },
     Oddball {
         name: "clock_jumps_back",
