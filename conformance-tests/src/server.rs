@@ -10,9 +10,6 @@ use crate::{BoxError, Cx, Failure, Handle, Opened, Verdict};
 
 /// A server that one check has for itself. Dropping it stops it and removes what it leaves behind.
 ///
-/// The handles that it opens must answer by deadlines of their own that are well below the patience of the run (fifteen seconds by default), because
-/// checks wait no longer for the answers of a server that is stopped.
-///
 /// ```
 /// use std::process::{Child, Command};
 /// use std::sync::Mutex;
@@ -131,7 +128,7 @@ impl Served {
     pub(crate) async fn is_gone(&self, witness: &Handle) -> Verdict {
         // A store that waits for its server to come back will not answer at all, which is as good as an error.
         let long = self.cx.patience() / 3;
-        match tokio::time::timeout(long, look(witness)).await {
+        match tokio::time::timeout(long, look(witness, long)).await {
             Ok(Ok(())) => Err(Failure::Inconclusive("the server answers although it was killed".to_owned())),
             Ok(Err(_)) | Err(_) => Ok(()),
         }
@@ -157,7 +154,7 @@ impl Served {
     pub(crate) async fn healed(&self, handle: &Handle) -> Verdict {
         let healed = async {
             let mut pause = Duration::from_millis(1);
-            while look(handle).await.is_err() {
+            while look(handle, self.cx.patience() / 3).await.is_err() {
                 // So that a store which refuses at once is not asked without a break.
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(100));
@@ -168,8 +165,8 @@ impl Served {
 }
 
 /// Asks something that nobody but the server can answer.
-async fn look(handle: &Handle) -> Result<(), Error> {
-    handle.read(Read::log(Query::all()).limit(1)).await.map(drop)
+async fn look(handle: &Handle, timeout: Duration) -> Result<(), Error> {
+    handle.read(Read::log(Query::all()).limit(1).timeout(timeout)).await.map(drop)
 }
 
 fn failed(what: &str, error: &BoxError) -> Failure {

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use role::agent_program;
-pub(crate) use wire::{Ask, From, Load, Told};
+pub(crate) use wire::{Ask, From, Load, Told, Traffic};
 
 use crate::history::merge::Merged;
 use crate::history::{Answer, AppendCall, ReadCall};

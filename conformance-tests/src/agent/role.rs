@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::wire::{Ask, From, Load, Told};
+use super::wire::{Ask, From, Load, Told, Traffic};
 use crate::history::{Answer, AppendCall, ReadCall, Recorder};
 use crate::traffic::{Client, batch, plain_append};
 use crate::{Failure, Handle, Harness, Settings, Verdict};
@@ -90,7 +90,7 @@ impl Role {
             Ask::Open { namespace } => self.open(&namespace).await,
             Ask::Append(call) => self.append(&call).await?,
             Ask::Read(call) => self.read(&call).await?,
-            Ask::Traffic { session, seed, steps, load } => self.traffic(session, seed, steps, load).await?,
+            Ask::Traffic(traffic) => self.traffic(traffic).await?,
             Ask::Follow { from } => self.follow(from).await?,
             Ask::Claim { name } => match self.handle()?.checkpoints().claim_checkpoint(&name).await {
                 Ok(claim) => {
@@ -134,8 +134,9 @@ impl Role {
         Ok(())
     }
 
-    async fn traffic(&mut self, session: u32, seed: u64, steps: u64, load: Load) -> Verdict {
-        let recorder = Recorder::told_to(session, |noted| tell(&Told::Noted(noted)));
+    async fn traffic(&mut self, Traffic { load, number, seed, steps, timeout }: Traffic) -> Verdict {
+        const SESSIONS: u32 = 2;
+        let recorder = Recorder::told_to(number * SESSIONS, |noted| tell(&Told::Noted(noted)));
         let mut rng = StdRng::seed_from_u64(seed);
         let plain = recorder.session(self.handle()?);
         let mut mixed = Client::new(recorder.session(self.handle()?), rng.clone());
@@ -146,8 +147,8 @@ impl Role {
             }
             match load {
                 // The answer is noted, whatever it is.
-                Load::Plain => drop(plain.append(plain_append(&mut rng, session)).await),
-                Load::Batches => drop(plain.append(batch(step, session)).await),
+                Load::Plain => drop(plain.append(plain_append(&mut rng, number).timeout(timeout)).await),
+                Load::Batches => drop(plain.append(batch(step, number).timeout(timeout)).await),
                 Load::Mixed => mixed.step(false).await?,
             }
         }

@@ -1,8 +1,12 @@
 //! What the suite and its agents say to each other: one line of JSON for each ask, and for each thing told.
 
+use std::time::Duration;
+
 use annalist_core::{CheckpointName, EventId, Position};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::Cx;
 use crate::history::merge::Noted;
 use crate::history::{Answer, AppendCall, ReadCall};
 
@@ -16,8 +20,8 @@ pub(crate) enum Ask {
     Append(AppendCall),
     /// Told: `Answered`.
     Read(ReadCall),
-    /// To do things at random through one session. Told: `Noted` at each call and return, and `Done` after so many steps or a `Stop`.
-    Traffic { session: u32, seed: u64, steps: u64, load: Load },
+    /// To do things at random. Told: `Noted` at each call and return, and `Done` after so many steps or a `Stop`.
+    Traffic(Traffic),
     /// To follow the whole log. Told: `Following`, then `Event` and `CaughtUp`, and `Done` after a `Stop`.
     Follow { from: From },
     /// To claim a checkpoint. Told: `Claimed` or `Refused`.
@@ -30,6 +34,30 @@ pub(crate) enum Ask {
     Go,
     /// To end traffic, or a subscription.
     Stop,
+}
+
+/// Things done at random, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    pub(crate) load: Load,
+    /// The number of the agent, which no other of the check has: its sessions and its own stream follow from it.
+    pub(crate) number: u32,
+    pub(crate) seed: u64,
+    pub(crate) steps: u64,
+    /// By when plain appends must be answered.
+    pub(crate) timeout: Duration,
+}
+
+impl Traffic {
+    /// Traffic without end.
+    pub(crate) fn of(cx: &Cx, number: u32, load: Load) -> Self {
+        Self { load, number, seed: cx.rng().random(), steps: u64::MAX, timeout: cx.patience() }
+    }
+
+    /// The name of the stream that nobody else writes.
+    pub(crate) fn own_stream(&self) -> String {
+        format!("Own-{}", self.number)
+    }
 }
 
 /// What traffic is made of.

@@ -3,7 +3,7 @@
 use annalist_core::{Append, ExpectedVersion};
 use rand::Rng;
 
-use crate::agent::{Ask, Load, Told, unexpected};
+use crate::agent::{Ask, Load, Told, Traffic, unexpected};
 use crate::areas::proc::{place, until_fenced};
 use crate::history::Recorder;
 use crate::history::merge::Merged;
@@ -25,9 +25,6 @@ checks! {
     }
 }
 
-/// Sessions that each agent may use.
-const SESSIONS: u32 = 2;
-
 async fn client_kill(cx: Cx) -> Verdict {
     let (kills, mut rng) = (cx.scale(10), cx.rng());
     cx.minimum_ops(kills);
@@ -35,8 +32,8 @@ async fn client_kill(cx: Cx) -> Verdict {
     let here = recorder.session(&cx);
     for number in 1..=kills as u32 {
         let mut agent = cx.agent().await?;
-        let session = number * SESSIONS;
-        agent.ask(&Ask::Traffic { session, seed: rng.random(), steps: u64::MAX, load: Load::Plain }).await?;
+        let traffic = Traffic::of(&cx, number, Load::Plain);
+        agent.ask(&Ask::Traffic(traffic)).await?;
         agent.notes(rng.random_range(1..20), &mut merged).await?;
         for told in agent.kill().await? {
             match told {
@@ -44,7 +41,7 @@ async fn client_kill(cx: Cx) -> Verdict {
                 other => return Err(unexpected(&other)),
             }
         }
-        for name in [format!("Own-{session}"), "Order-1".to_owned()] {
+        for name in [traffic.own_stream(), "Order-1".to_owned()] {
             here.append(Append::to(&stream(&name), ExpectedVersion::Any, events(2))).await?;
         }
         here.read_log().await?;
@@ -58,20 +55,21 @@ async fn client_kill(cx: Cx) -> Verdict {
 }
 
 async fn client_pause(cx: Cx) -> Verdict {
-    let rounds = cx.scale(2);
+    let (rounds, long) = (cx.scale(2), cx.patience() / 5);
     cx.minimum_ops(rounds);
     let (recorder, mut merged) = (Recorder::of_processes(), Merged::default());
     let here = recorder.session(&cx);
     let places = here.append(Append::to(&stream("Place-1"), ExpectedVersion::Any, events(40))).await?;
     let positions = places.written()[0].positions().to_vec();
-    for number in 0..rounds as u32 {
+    for number in 1..=rounds as u32 {
         let name = checkpoint(&format!("mailer {number}"));
         let mut agents = cx.agents(2).await?;
         let (Some(mut owner), Some(mut writer)) = (agents.pop(), agents.pop()) else { return Ok(()) };
         owner.claim(&name).await?;
         owner.ask(&Ask::Save { positions: positions.clone() }).await?;
-        let (session, seed) = ((number + 1) * SESSIONS, cx.rng().random());
-        writer.ask(&Ask::Traffic { session, seed, steps: u64::MAX, load: Load::Plain }).await?;
+        // What is under way when they are stopped is overdue when they go on.
+        let traffic = Traffic { timeout: long / 2, ..Traffic::of(&cx, number, Load::Plain) };
+        writer.ask(&Ask::Traffic(traffic)).await?;
         writer.notes(5, &mut merged).await?;
         let begun = owner.told().await?;
         ensure!(matches!(begun, Told::Saved { .. }), "the first save of an owner was answered {begun:?}");
@@ -82,8 +80,8 @@ async fn client_pause(cx: Cx) -> Verdict {
         let resumed = claimed.await??.checkpoint.map(|stored| stored.position);
         let beside = here.append(Append::to(&stream("Order-1"), ExpectedVersion::Any, events(2)));
         cx.within("an append beside a stopped writer", beside).await??;
-        // The length of the fault, not a wait for anything: whatever the stopped processes had begun is overdue by then.
-        tokio::time::sleep(cx.patience() / 10).await;
+        // The length of the fault, not a wait for anything.
+        tokio::time::sleep(long).await;
 
         owner.resume()?;
         writer.resume()?;

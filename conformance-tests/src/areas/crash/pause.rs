@@ -31,10 +31,12 @@ async fn server_pause(cx: Cx) -> Verdict {
     for _ in 0..pauses {
         storm.pause().await?;
         let late = storm.session();
-        let append = Append::to(&stream("Late-1"), ExpectedVersion::Any, events(2));
+        let timeout = cx.patience() / 5;
+        let append = Append::to(&stream("Late-1"), ExpectedVersion::Any, events(2)).timeout(timeout);
+        let look = Read::log(Query::all()).limit(1).timeout(timeout);
         let (appended, read) = tokio::join!(
             cx.within("an append on a stopped server", late.append(append.clone())),
-            cx.within("a read on a stopped server", storm.witness.read(Read::log(Query::all()).limit(1))),
+            cx.within("a read on a stopped server", storm.witness.read(look)),
         );
         ended("an append", appended?)?;
         ended("a read", read?)?;

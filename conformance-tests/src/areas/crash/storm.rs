@@ -54,6 +54,7 @@ impl Storm {
                 session: recorder.session(&served.handle().await?),
                 rng: cx.rng(),
                 number,
+                timeout: cx.patience() / 3,
                 weather: weather.subscribe(),
                 acknowledged: acknowledge.clone(),
                 unsettled: Vec::new(),
@@ -166,6 +167,7 @@ struct Writer {
     session: Session,
     rng: StdRng,
     number: u32,
+    timeout: Duration,
     weather: watch::Receiver<Weather>,
     acknowledged: watch::Sender<usize>,
     unsettled: Vec<Append>,
@@ -176,7 +178,7 @@ impl Writer {
     async fn write(mut self) -> Verdict<Vec<Append>> {
         const UNSETTLED_MAX: usize = 1_000;
         while let Ok(Weather::Up) = self.calm().await {
-            let append = plain_append(&mut self.rng, self.number);
+            let append = plain_append(&mut self.rng, self.number).timeout(self.timeout);
             match self.session.append(append.clone()).await {
                 Ok(_) => self.acknowledged.send_modify(|acknowledged| *acknowledged += 1),
                 Err(error) if passes(&error) => {

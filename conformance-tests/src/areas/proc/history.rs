@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::PROCESSES;
-use crate::agent::{Agent, Ask, Load, Told};
+use crate::agent::{Ask, Load, Told, Traffic};
 use crate::history::Recorder;
 use crate::history::merge::Merged;
 use crate::{Cx, Failure, Verdict, checks};
@@ -24,14 +24,6 @@ checks! {
     }
 }
 
-/// Sessions that each agent may use, so that no two have the same number.
-const SESSIONS: u32 = 2;
-
-async fn begin(cx: &Cx, agent: &mut Agent, number: u32, steps: u64) -> Verdict {
-    let seed = cx.rng().random();
-    agent.ask(&Ask::Traffic { session: number * SESSIONS, seed, steps, load: Load::Mixed }).await
-}
-
 /// Holds what was noted in several processes against the log.
 async fn judge(cx: &Cx, merged: Merged, name: &str) -> Verdict {
     let recorder = Recorder::of_processes();
@@ -43,8 +35,9 @@ async fn linearizable(cx: Cx) -> Verdict {
     let steps = cx.scale(80);
     cx.minimum_ops(PROCESSES * steps);
     let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
-    for (agent, number) in agents.iter_mut().zip(0..) {
-        begin(&cx, agent, number, steps as u64).await?;
+    for (agent, number) in agents.iter_mut().zip(1..) {
+        let traffic = Traffic { steps: steps as u64, ..Traffic::of(&cx, number, Load::Mixed) };
+        agent.ask(&Ask::Traffic(traffic)).await?;
     }
     for agent in &mut agents {
         agent.until_done(&mut merged).await?;
@@ -57,9 +50,9 @@ async fn kill_storm(cx: Cx) -> Verdict {
     let (kills, mut rng) = (cx.scale(6), cx.rng());
     cx.minimum_ops(kills);
     let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
-    let mut numbers = 0..;
+    let mut numbers = 1..;
     for (agent, number) in agents.iter_mut().zip(&mut numbers) {
-        begin(&cx, agent, number, u64::MAX).await?;
+        agent.ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
     }
     for (kill, number) in (0..kills).zip(&mut numbers) {
         let (killed, stopped) = (kill % PROCESSES, (kill + 1) % PROCESSES);
@@ -68,7 +61,7 @@ async fn kill_storm(cx: Cx) -> Verdict {
         let agent = std::mem::replace(&mut agents[killed], cx.agent().await?);
         take(agent.kill().await?, &mut merged);
         agents[stopped].resume()?;
-        begin(&cx, &mut agents[killed], number, u64::MAX).await?;
+        agents[killed].ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
         cx.count_op();
     }
     for agent in &mut agents {

@@ -2,7 +2,7 @@
 
 use annalist_core::{Append, EventId, ExpectedVersion, Query, Read, RecordedEvent, Subscribe};
 
-use crate::agent::{Agent, Ask, From, Load, Told, unexpected};
+use crate::agent::{Agent, Ask, From, Load, Told, Traffic, unexpected};
 use crate::areas::global::tail::Reader;
 use crate::areas::writers::Writers;
 use crate::history::Answer;
@@ -116,10 +116,9 @@ async fn tail(cx: Cx) -> Verdict {
     let steps = cx.scale(40);
     cx.minimum_ops(WRITERS * steps);
     let mut agents = cx.agents(WRITERS).await?;
-    for (agent, session) in agents.iter_mut().zip((0..).step_by(2)) {
-        agent
-            .ask(&Ask::Traffic { session, seed: cx.seed(), steps: steps as u64, load: Load::Batches })
-            .await?;
+    for (agent, number) in agents.iter_mut().zip(1..) {
+        let traffic = Traffic { steps: steps as u64, ..Traffic::of(&cx, number, Load::Batches) };
+        agent.ask(&Ask::Traffic(traffic)).await?;
     }
     let mut agents = agents.into_iter();
     let mut writers = Writers::start(&cx, WRITERS, |_| {
