@@ -12,15 +12,18 @@ use std::time::Duration;
 use annalist_core::{Append, CheckpointName, Position, Read};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 pub use role::agent_program;
 pub(crate) use wire::{Ask, From, Load, Told, Traffic};
 
-use crate::history::merge::Merged;
+use crate::history::merge::Noted;
 use crate::history::{Answer, AppendCall, ReadCall};
 use crate::os::{self, Push};
 use crate::{Cx, Failure, Task, Verdict};
+
+/// How far an agent may be ahead of what the check has heard of it; then it waits, so that no history grows without bound.
+const LINES_MAX: usize = 200;
 
 /// A process that does what the check asks. Dropping it kills it.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub(crate) struct Agent {
     child: Child,
     pid: u32,
     input: ChildStdin,
-    told: UnboundedReceiver<Told>,
+    told: Receiver<Told>,
     patience: Duration,
     _reader: Task<()>,
 }
@@ -74,7 +77,7 @@ impl Agent {
         let gone = || std::io::Error::other("it was gone at once");
         let (input, output) = (child.stdin.take().ok_or_else(gone)?, child.stdout.take().ok_or_else(gone)?);
         let pid = child.id().ok_or_else(gone)?;
-        let (sender, told) = unbounded_channel();
+        let (sender, told) = channel(LINES_MAX);
         let reader = cx.spawn(listen(output, sender));
         Ok(Self { child, pid, input, told, patience: cx.patience(), _reader: reader })
     }
@@ -143,30 +146,32 @@ impl Agent {
         }
     }
 
-    /// Takes what is told into a history, until the agent is done.
-    pub(crate) async fn until_done(&mut self, history: &mut Merged) -> Verdict {
+    /// What is told of traffic until the agent is done.
+    pub(crate) async fn until_done(&mut self) -> Verdict<Vec<Noted>> {
+        let mut notes = Vec::new();
         loop {
             match self.told().await? {
-                Told::Noted(noted) => history.note(noted),
-                Told::Done => return Ok(()),
+                Told::Noted(noted) => notes.push(noted),
+                Told::Done => return Ok(notes),
                 other => return Err(unexpected(&other)),
             }
         }
     }
 
-    /// Takes the next `n` notes into a history.
-    pub(crate) async fn notes(&mut self, n: usize, history: &mut Merged) -> Verdict {
-        for _ in 0..n {
+    /// The next `n` things that are told of traffic.
+    pub(crate) async fn notes(&mut self, n: usize) -> Verdict<Vec<Noted>> {
+        let mut notes = Vec::with_capacity(n);
+        while notes.len() < n {
             match self.told().await? {
-                Told::Noted(noted) => history.note(noted),
+                Told::Noted(noted) => notes.push(noted),
                 other => return Err(unexpected(&other)),
             }
         }
-        Ok(())
+        Ok(notes)
     }
 
-    /// Kills it, as by `kill -9`, and gives what it had told until then.
-    pub(crate) async fn kill(mut self) -> Verdict<Vec<Told>> {
+    /// Kills it in the middle of traffic, as by `kill -9`, and gives what it had told until then.
+    pub(crate) async fn kill(mut self) -> Verdict<Vec<Noted>> {
         let failed = |error| Failure::Inconclusive(format!("an agent could not be killed: {error}"));
         self.child.start_kill().map_err(failed)?;
         let gone = tokio::time::timeout(self.patience, self.child.wait()).await;
@@ -174,11 +179,14 @@ impl Agent {
         if status.map_err(failed)?.code().is_some() {
             return Err(Failure::violation("an agent ended by itself before it was killed"));
         }
-        let mut told = Vec::new();
-        while let Some(line) = self.told_or_end().await? {
-            told.push(line);
+        let mut notes = Vec::new();
+        while let Some(told) = self.told_or_end().await? {
+            match told {
+                Told::Noted(noted) => notes.push(noted),
+                other => return Err(unexpected(&other)),
+            }
         }
-        Ok(told)
+        Ok(notes)
     }
 
     /// Stops it where it stands, and waits until it has.
@@ -202,12 +210,12 @@ pub(crate) fn unexpected(told: &Told) -> Failure {
 }
 
 /// Passes on what an agent tells. A line that was cut off when it was killed was not told.
-async fn listen(output: ChildStdout, told: UnboundedSender<Told>) {
+async fn listen(output: ChildStdout, told: Sender<Told>) {
     let mut output = BufReader::new(output);
     let mut line = String::new();
     while output.read_line(&mut line).await.is_ok_and(|read| read > 0) {
         if let (true, Ok(parsed)) = (line.ends_with('\n'), serde_json::from_str(&line)) {
-            let _ = told.send(parsed);
+            let _ = told.send(parsed).await;
         }
         line.clear();
     }

@@ -25,6 +25,10 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
+    pub(crate) fn note_all(&mut self, notes: impl IntoIterator<Item = Noted>) {
+        notes.into_iter().for_each(|noted| self.note(noted));
+    }
+
     pub(crate) fn note(&mut self, noted: Noted) {
         match noted {
             Noted::Begun(operation) => {
@@ -59,6 +63,15 @@ impl Merged {
     pub(crate) fn operations(self) -> impl Iterator<Item = Operation> {
         self.ended.into_iter().chain(self.begun.into_values())
     }
+}
+
+/// Adds an attempt of unknown outcome to each append that was told to be there already.
+pub(crate) fn add_attempts(operations: &mut Vec<Operation>) {
+    let again = |operation: &&Operation| matches!(operation.answer, Answer::Committed { already: true, .. });
+    let attempt =
+        |operation: &Operation| Operation { returned: None, answer: Answer::Unknown, ..operation.clone() };
+    let attempts: Vec<_> = operations.iter().filter(again).map(attempt).collect();
+    operations.extend(attempts);
 }
 
 /// Makes moments numbers that no two share, in the same order. Of equal ones the calls come first: then the operations overlapped, which

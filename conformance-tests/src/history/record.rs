@@ -32,6 +32,8 @@ struct Shared {
     sessions: AtomicU32,
     operations: Mutex<Vec<Operation>>,
     witness: Option<Witness>,
+    /// Whether the store may have sent an append more than once by itself.
+    attempts: bool,
 }
 
 /// The moments of calls and returns.
@@ -87,6 +89,12 @@ impl Recorder {
         Self(Arc::new(Shared { clock: Clock::Host, ..Shared::default() }))
     }
 
+    /// The same where connections are lost. A store may then send an append again by itself, and learn that it was there already: its first
+    /// attempt counts as an operation of unknown outcome.
+    pub(crate) fn through_faults() -> Self {
+        Self(Arc::new(Shared { clock: Clock::Host, attempts: true, ..Shared::default() }))
+    }
+
     /// A recorder in another process: each call and each return is told to `witness`, and nothing is kept.
     pub(crate) fn told_to(first_session: u32, witness: impl Fn(Noted) + Send + Sync + 'static) -> Self {
         let sessions = AtomicU32::new(first_session);
@@ -120,6 +128,9 @@ impl Recorder {
     pub async fn history(&self, handle: &Handle) -> Verdict<History> {
         let log = handle.read_log().await?;
         let mut operations = self.operations().clone();
+        if self.0.attempts {
+            merge::add_attempts(&mut operations);
+        }
         if matches!(self.0.clock, Clock::Host) {
             merge::rank(&mut operations);
         }

@@ -17,10 +17,12 @@ mod options;
 mod output;
 mod remote;
 mod senders;
+mod served;
 mod world;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    matrix::main()
+    // Agents are this program once more.
+    served::play_agent().unwrap_or_else(matrix::main)
 }

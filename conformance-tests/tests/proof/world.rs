@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
+use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server};
 use annalist_core::EventId;
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
@@ -75,6 +75,16 @@ pub trait World: Send + Sync + 'static {
         Err(HookError::NotProvided)
     }
 
+    /// What agents need in their environment, besides the name of the store.
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Err(HookError::NotApplicable("is in the memory of one process".to_owned()))
+    }
+
+    /// A server of one check's own.
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        Err(HookError::NotApplicable("has no server".to_owned()))
+    }
+
     /// What no text may contain.
     fn secrets(&self) -> Vec<String> {
         Vec::new()
@@ -139,6 +149,14 @@ impl World for Alone {
         address: SocketAddr,
     ) -> Result<Opened, HookError> {
         self.0.open_through(namespace, honest, address).await
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        self.0.agent_environment().await
+    }
+
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        self.0.own_server().await
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -239,6 +257,16 @@ impl Harness for WorldHarness {
 
     async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
         self.world.open_through(namespace, self.honest(namespace).another_handle(), address).await
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        let mut environment = self.world.agent_environment().await?;
+        environment.push((crate::served::STORE.to_owned(), self.name.to_owned()));
+        Ok(environment)
+    }
+
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        self.world.own_server().await
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use annalist_core::{Append, ExpectedVersion};
 use rand::Rng;
 
-use crate::agent::{Ask, Load, Told, Traffic, unexpected};
+use crate::agent::{Ask, Load, Told, Traffic};
 use crate::areas::proc::{place, until_fenced};
 use crate::history::Recorder;
 use crate::history::merge::Merged;
@@ -28,19 +28,14 @@ checks! {
 async fn client_kill(cx: Cx) -> Verdict {
     let (kills, mut rng) = (cx.scale(10), cx.rng());
     cx.minimum_ops(kills);
-    let (recorder, mut merged) = (Recorder::of_processes(), Merged::default());
+    let (recorder, mut merged) = (Recorder::through_faults(), Merged::default());
     let here = recorder.session(&cx);
     for number in 1..=kills as u32 {
         let mut agent = cx.agent().await?;
         let traffic = Traffic::of(&cx, number, Load::Plain);
         agent.ask(&Ask::Traffic(traffic)).await?;
-        agent.notes(rng.random_range(1..20), &mut merged).await?;
-        for told in agent.kill().await? {
-            match told {
-                Told::Noted(noted) => merged.note(noted),
-                other => return Err(unexpected(&other)),
-            }
-        }
+        merged.note_all(agent.notes(rng.random_range(1..20)).await?);
+        merged.note_all(agent.kill().await?);
         for name in [traffic.own_stream(), "Order-1".to_owned()] {
             here.append(Append::to(&stream(&name), ExpectedVersion::Any, events(2))).await?;
         }
@@ -55,9 +50,9 @@ async fn client_kill(cx: Cx) -> Verdict {
 }
 
 async fn client_pause(cx: Cx) -> Verdict {
-    let (rounds, long) = (cx.scale(2), cx.patience() / 5);
+    let (rounds, long) = (cx.scale(2), cx.patience() / 15);
     cx.minimum_ops(rounds);
-    let (recorder, mut merged) = (Recorder::of_processes(), Merged::default());
+    let (recorder, mut merged) = (Recorder::through_faults(), Merged::default());
     let here = recorder.session(&cx);
     let places = here.append(Append::to(&stream("Place-1"), ExpectedVersion::Any, events(40))).await?;
     let positions = places.written()[0].positions().to_vec();
@@ -70,7 +65,7 @@ async fn client_pause(cx: Cx) -> Verdict {
         // What is under way when they are stopped is overdue when they go on.
         let traffic = Traffic { timeout: long / 2, ..Traffic::of(&cx, number, Load::Plain) };
         writer.ask(&Ask::Traffic(traffic)).await?;
-        writer.notes(5, &mut merged).await?;
+        merged.note_all(writer.notes(5).await?);
         let begun = owner.told().await?;
         ensure!(matches!(begun, Told::Saved { .. }), "the first save of an owner was answered {begun:?}");
         owner.pause().await?;
@@ -94,9 +89,9 @@ async fn client_pause(cx: Cx) -> Verdict {
         let (after, fenced) = until_fenced(&mut owner).await?;
         ensure!(fenced && after.is_none(), "a fenced owner that goes on saved {after:?}");
         ensure_eq!(place(&cx, &name).await?, resumed, "the place after the owner went on");
-        writer.notes(10, &mut merged).await?;
+        merged.note_all(writer.notes(10).await?);
         writer.ask(&Ask::Stop).await?;
-        writer.until_done(&mut merged).await?;
+        merged.note_all(writer.until_done().await?);
         cx.count_op();
     }
     recorder.add(merged.operations());

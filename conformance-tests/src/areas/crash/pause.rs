@@ -31,7 +31,7 @@ async fn server_pause(cx: Cx) -> Verdict {
     for _ in 0..pauses {
         storm.pause().await?;
         let late = storm.session();
-        let timeout = cx.patience() / 5;
+        let timeout = cx.patience() / 15;
         let append = Append::to(&stream("Late-1"), ExpectedVersion::Any, events(2)).timeout(timeout);
         let look = Read::log(Query::all()).limit(1).timeout(timeout);
         let (appended, read) = tokio::join!(

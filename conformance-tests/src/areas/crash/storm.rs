@@ -1,10 +1,11 @@
 //! Writers at work while their server is killed or stopped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{Append, Error, ErrorKind};
 use rand::rngs::StdRng;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::history::{Recorder, Session};
 use crate::server::Served;
@@ -28,11 +29,16 @@ pub(super) struct Storm {
     recorder: Recorder,
     weather: watch::Sender<Weather>,
     acknowledged: watch::Receiver<usize>,
+    /// How many appends the writers may still begin, so that no history grows without bound.
+    budget: Arc<Semaphore>,
     writers: Vec<Task<Verdict<Vec<Append>>>>,
     unsettled: Vec<Append>,
 }
 
 const WRITERS: u32 = 4;
+
+/// How many appends they begin before the check asks for more.
+const BUDGET: usize = 300;
 
 /// How long a client waits before it tries again.
 const BREATH: Duration = Duration::from_millis(5);
@@ -45,10 +51,10 @@ pub(super) fn passes(error: &Error) -> bool {
 impl Storm {
     pub(super) async fn begin(cx: &Cx) -> Verdict<Self> {
         let served = cx.served().await?;
-        let (witness, recorder) = (served.handle().await?, Recorder::new());
+        let (witness, recorder) = (served.handle().await?, Recorder::through_faults());
         let weather = watch::Sender::new(Weather::Up);
         let (acknowledge, acknowledged) = watch::channel(0);
-        let mut writers = Vec::new();
+        let (budget, mut writers) = (Arc::new(Semaphore::new(0)), Vec::new());
         for number in 0..WRITERS {
             let writer = Writer {
                 session: recorder.session(&served.handle().await?),
@@ -57,6 +63,7 @@ impl Storm {
                 timeout: cx.patience() / 3,
                 weather: weather.subscribe(),
                 acknowledged: acknowledge.clone(),
+                budget: budget.clone(),
                 unsettled: Vec::new(),
             };
             writers.push(cx.spawn(writer.write()));
@@ -68,6 +75,7 @@ impl Storm {
             recorder,
             weather,
             acknowledged,
+            budget,
             writers,
             unsettled: Vec::new(),
         })
@@ -75,6 +83,7 @@ impl Storm {
 
     /// Waits until `n` more appends were acknowledged.
     pub(super) async fn more(&mut self, n: usize) -> Verdict {
+        self.budget.add_permits(BUDGET.saturating_sub(self.budget.available_permits()));
         let target = *self.acknowledged.borrow() + n;
         let more = async { self.acknowledged.wait_for(|acknowledged| *acknowledged >= target).await.is_ok() };
         let more = self.cx.within("appends that writers repeat until they are acknowledged", more).await?;
@@ -133,6 +142,7 @@ impl Storm {
     /// Ends the writers, sends again what is not settled, and gives a fresh handle.
     pub(super) async fn end(&mut self) -> Verdict<Handle> {
         self.weather.send_replace(Weather::Over);
+        self.budget.close();
         let fresh = self.served.handle().await?;
         let session = self.recorder.session(&fresh);
         for append in self.join().await? {
@@ -170,6 +180,7 @@ struct Writer {
     timeout: Duration,
     weather: watch::Receiver<Weather>,
     acknowledged: watch::Sender<usize>,
+    budget: Arc<Semaphore>,
     unsettled: Vec<Append>,
 }
 
@@ -177,7 +188,12 @@ impl Writer {
     /// Appends until it is over; what was not acknowledged is given.
     async fn write(mut self) -> Verdict<Vec<Append>> {
         const UNSETTLED_MAX: usize = 1_000;
-        while let Ok(Weather::Up) = self.calm().await {
+        let budget = self.budget.clone();
+        while let Ok(permit) = budget.acquire().await {
+            permit.forget();
+            if !matches!(self.calm().await, Ok(Weather::Up)) {
+                break;
+            }
             let append = plain_append(&mut self.rng, self.number).timeout(self.timeout);
             match self.session.append(append.clone()).await {
                 Ok(_) => self.acknowledged.send_modify(|acknowledged| *acknowledged += 1),

@@ -1,9 +1,10 @@
 //! Whole histories of several processes, which one order must explain.
 
+use futures::future::try_join_all;
 use rand::Rng;
 
 use super::PROCESSES;
-use crate::agent::{Ask, Load, Told, Traffic};
+use crate::agent::{Agent, Ask, Load, Traffic};
 use crate::history::Recorder;
 use crate::history::merge::Merged;
 use crate::{Cx, Failure, Verdict, checks};
@@ -39,8 +40,8 @@ async fn linearizable(cx: Cx) -> Verdict {
         let traffic = Traffic { steps: steps as u64, ..Traffic::of(&cx, number, Load::Mixed) };
         agent.ask(&Ask::Traffic(traffic)).await?;
     }
-    for agent in &mut agents {
-        agent.until_done(&mut merged).await?;
+    for notes in try_join_all(agents.iter_mut().map(Agent::until_done)).await? {
+        merged.note_all(notes);
     }
     cx.count_ops(merged.count());
     judge(&cx, merged, "proc_linearizable").await
@@ -55,34 +56,29 @@ async fn kill_storm(cx: Cx) -> Verdict {
         agent.ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
     }
     for (kill, number) in (0..kills).zip(&mut numbers) {
+        // One is stopped meanwhile, and the others are at work.
         let (killed, stopped) = (kill % PROCESSES, (kill + 1) % PROCESSES);
         agents[stopped].pause().await?;
-        agents[killed].notes(rng.random_range(10..40), &mut merged).await?;
+        let at_work = agents.iter_mut().enumerate().filter(|(place, _)| *place != stopped);
+        let lines = rng.random_range(10..40);
+        for notes in try_join_all(at_work.map(|(_, agent)| agent.notes(lines))).await? {
+            merged.note_all(notes);
+        }
         let agent = std::mem::replace(&mut agents[killed], cx.agent().await?);
-        take(agent.kill().await?, &mut merged);
+        merged.note_all(agent.kill().await?);
         agents[stopped].resume()?;
         agents[killed].ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
         cx.count_op();
     }
     for agent in &mut agents {
-        agent.notes(10, &mut merged).await?;
-    }
-    for agent in &mut agents {
+        merged.note_all(agent.notes(10).await?);
         agent.ask(&Ask::Stop).await?;
     }
-    for agent in &mut agents {
-        agent.until_done(&mut merged).await?;
+    for notes in try_join_all(agents.iter_mut().map(Agent::until_done)).await? {
+        merged.note_all(notes);
     }
     if merged.unanswered() == 0 || merged.acknowledged() == 0 {
         return Err(Failure::Inconclusive("no append was under way when a process was killed".to_owned()));
     }
     judge(&cx, merged, "proc_kill_storm").await
-}
-
-fn take(told: Vec<Told>, merged: &mut Merged) {
-    for told in told {
-        if let Told::Noted(noted) = told {
-            merged.note(noted);
-        }
-    }
 }

@@ -126,7 +126,7 @@ async fn tail(cx: Cx) -> Verdict {
         async move {
             let mut history = Merged::default();
             if let Some(mut agent) = agent {
-                agent.until_done(&mut history).await?;
+                history.note_all(agent.until_done().await?);
             }
             cx.count_ops(history.acknowledged());
             Ok(())

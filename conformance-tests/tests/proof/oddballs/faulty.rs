@@ -12,6 +12,7 @@ use crate::bug::Bug;
 use crate::faulty::faulty;
 use crate::remote::remote;
 use crate::senders::{direct, grouped};
+use crate::served::{Honest, served};
 use crate::world::World;
 
 pub const ODDBALLS: &[Oddball] = &[
@@ -29,6 +30,11 @@ pub const ODDBALLS: &[Oddball] = &[
         name: "remote",
         what: "it is on a server, behind connections that can be lost, and appends take two round trips",
         make: || remote(Opened::new),
+    },
+    Oddball {
+        name: "served",
+        what: "several processes work on one server, and servers are killed and stopped",
+        make: || served(Honest),
     },
     Oddball {
         name: "clock_jumps_back",

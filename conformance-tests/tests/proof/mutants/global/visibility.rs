@@ -83,6 +83,11 @@ fn number(places: &[Position]) -> u64 {
     places.first().map_or(0, |place| backend::numbers(*place).0)
 }
 
+/// The bug of `position_given_before_commit`.
+pub fn late_commit() -> impl Bug {
+    LateCommit { index: Index::default(), only_batches: false }
+}
+
 /// Takes the position when an append begins, and shows its events when it commits.
 struct LateCommit {
     index: Index,
