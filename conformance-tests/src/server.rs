@@ -121,7 +121,7 @@ impl Served {
 
     /// Kills the server.
     pub(crate) async fn kill(&self) -> Verdict {
-        self.server.kill().await.map_err(|error| failed("killed", &error))
+        self.steer("killed", self.server.kill()).await
     }
 
     /// Sees to it that a killed server is gone: `witness`, a handle that worked until now, must not be answered any more.
@@ -136,18 +136,24 @@ impl Served {
 
     /// Starts the server again.
     pub(crate) async fn start(&self) -> Verdict {
-        let started = self.cx.within("starting the server again", self.server.start()).await?;
-        started.map_err(|error| failed("started", &error))
+        self.steer("started", self.server.start()).await
     }
 
     /// Stops the server where it stands.
     pub(crate) async fn pause(&self) -> Verdict {
-        self.server.pause().await.map_err(|error| failed("stopped", &error))
+        self.steer("stopped", self.server.pause()).await
     }
 
     /// Lets the server go on.
     pub(crate) async fn resume(&self) -> Verdict {
-        self.server.resume().await.map_err(|error| failed("resumed", &error))
+        self.steer("resumed", self.server.resume()).await
+    }
+
+    async fn steer(&self, what: &str, done: impl Future<Output = Result<(), BoxError>>) -> Verdict {
+        match tokio::time::timeout(self.cx.patience(), done).await {
+            Ok(done) => done.map_err(|error| failed(what, &error)),
+            Err(_) => Err(failed(what, &format!("it takes longer than {:?}", self.cx.patience()).into())),
+        }
     }
 
     /// Waits until a handle is answered again. How long that takes is the store's own; patience is the end of it.
