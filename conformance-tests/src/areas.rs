@@ -2,16 +2,19 @@
 
 use crate::Check;
 
+mod ambig;
 mod append;
 mod batch;
 mod conc;
 mod errors;
+mod every;
 mod global;
 mod idem;
 mod limits;
 mod meta;
 mod model;
 mod names;
+mod network;
 mod payload;
 mod read;
 mod res;
@@ -37,6 +40,7 @@ pub fn all() -> Vec<Check> {
         batch::PARTS,
         idem::PARTS,
         errors::PARTS,
+        ambig::PARTS,
         global::PARTS,
         sub::PARTS,
         snap::PARTS,
