@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use std::sync::Arc;
+
 use annalist_conformance::{
-    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, conformance_main,
+    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;

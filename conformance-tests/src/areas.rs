@@ -2,17 +2,20 @@
 
 use crate::Check;
 
+mod ambig;
 mod append;
 mod batch;
 mod conc;
 mod crash;
 mod errors;
+mod every;
 mod global;
 mod idem;
 mod limits;
 mod meta;
 mod model;
 mod names;
+mod network;
 mod payload;
 mod proc;
 mod read;
@@ -39,6 +42,7 @@ pub fn all() -> Vec<Check> {
         batch::PARTS,
         idem::PARTS,
         errors::PARTS,
+        ambig::PARTS,
         global::PARTS,
         sub::PARTS,
         snap::PARTS,

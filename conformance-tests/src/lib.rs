@@ -104,6 +104,7 @@ pub mod expect;
 mod handle;
 mod harness;
 pub mod history;
+mod logs;
 mod main_program;
 mod make;
 mod model;

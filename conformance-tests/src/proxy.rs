@@ -124,6 +124,12 @@ impl Proxy {
         self.shared.look().fired
     }
 
+    /// How many bytes of answers came since the trouble was armed.
+    #[must_use]
+    pub fn replied(&self) -> u64 {
+        self.shared.look().replied
+    }
+
     /// Waits until the trouble has happened.
     pub async fn until_fired(&self) {
         self.shared.until(|state| state.fired > 0).await;

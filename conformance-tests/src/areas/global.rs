@@ -10,6 +10,7 @@ mod history;
 mod late;
 mod order;
 mod real_time;
+mod stall;
 pub(in crate::areas) mod tail;
 
 pub(crate) const PARTS: &[&[Check]] = &[
@@ -20,6 +21,7 @@ pub(crate) const PARTS: &[&[Check]] = &[
     real_time::CHECKS,
     tail::CHECKS,
     late::CHECKS,
+    stall::CHECKS,
 ];
 
 fn all() -> Read {

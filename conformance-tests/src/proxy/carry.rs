@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -22,7 +23,11 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         while connections.try_join_next().is_some() {}
         let Some(open) = &listener else {
             // Bound and not listened on: connections are refused, and nobody else gets the port.
-            let Ok(bound) = bind(shared.address) else { return };
+            let Ok(bound) = bind(shared.address) else {
+                // Somebody's connection has the port for its own end at this moment.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            };
             shared.change(|state| state.listens = false);
             shared.until(|state| !state.down).await;
             listener = bound.listen(1_024).ok();
@@ -60,8 +65,8 @@ struct Line {
     mute: AtomicBool,
     /// The first answer ends it.
     cut_at_answer: AtomicBool,
-    /// A send is held up on it, which arrives even if nothing else gets through.
-    holds: AtomicBool,
+    /// It stays although the server is down: what was sent on it arrives, or its answer is kept back.
+    stays: AtomicBool,
     /// The arming under which something was lost on it, so that it cannot go on under another one.
     lost_under: AtomicU64,
 }
@@ -79,7 +84,7 @@ async fn carry(shared: Arc<Shared>, client: TcpStream) {
         shared,
         mute: AtomicBool::new(false),
         cut_at_answer: AtomicBool::new(false),
-        holds: AtomicBool::new(false),
+        stays: AtomicBool::new(false),
         lost_under: AtomicU64::new(NOTHING_LOST),
     };
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
@@ -105,7 +110,7 @@ impl Line {
     async fn until_dead(&self) {
         let dead = |state: &State| {
             let lost = self.lost_under.load(Ordering::SeqCst);
-            let stays = self.holds.load(Ordering::SeqCst);
+            let stays = self.stays.load(Ordering::SeqCst);
             (state.down && !stays) || (lost != NOTHING_LOST && lost != state.armed)
         };
         self.shared.until(dead).await;
@@ -124,7 +129,7 @@ impl Line {
                 let _ = to.shutdown().await;
                 return Ok(());
             }
-            match self.shared.send(&self.holds) {
+            match self.shared.send(&self.stays) {
                 Step::Cut => return Err(Cut),
                 Step::Swallow => {
                     self.something_lost();
@@ -138,7 +143,7 @@ impl Line {
                 }
                 Step::Hold(armed) => {
                     self.shared.until(|state| state.armed != armed).await;
-                    self.holds.store(false, Ordering::SeqCst);
+                    self.stays.store(false, Ordering::SeqCst);
                 }
                 Step::Later(long) => tokio::time::sleep(long).await,
             }

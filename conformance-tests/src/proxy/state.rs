@@ -24,7 +24,7 @@ pub(super) struct State {
     /// Counts armings: what was lost under an earlier one cannot be made good.
     pub(super) armed: u64,
     pub(super) sends: u64,
-    replied: u64,
+    pub(super) replied: u64,
     pub(super) fired: u64,
     /// Whether nothing gets through and nothing is listened for.
     pub(super) down: bool,
@@ -106,14 +106,14 @@ impl Shared {
         })
     }
 
-    /// Counts a send, and says what becomes of it; `holds` tells of its connection whether one is held up on it.
-    pub(super) fn send(&self, holds: &AtomicBool) -> Step {
+    /// Counts a send, and says what becomes of it; `stays` tells of its connection whether it outlives that the server is down.
+    pub(super) fn send(&self, stays: &AtomicBool) -> Step {
         self.change(|state| {
             let number = state.sends;
             state.sends += 1;
             let step = state.step(number);
             // Before anyone can learn that the server is down now.
-            holds.store(matches!(step, Step::Hold(_)), Ordering::SeqCst);
+            stays.store(matches!(step, Step::Hold(_) | Step::ForwardThenSilence), Ordering::SeqCst);
             match step {
                 Step::Cut | Step::Swallow | Step::Hold(_) | Step::Later(_) | Step::ForwardThenSilence => {
                     state.happened();

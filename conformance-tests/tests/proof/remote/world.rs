@@ -62,8 +62,8 @@ impl World for Remote {
         honest: MemoryStore,
         address: SocketAddr,
     ) -> Result<Opened, HookError> {
-        let base = self.base(namespace, honest).await.map_err(|error| HookError::Failed(error.into()))?;
-        Ok((self.make)(RemoteStore::by_way(address, namespace, Config::HASTY, base.way)))
+        self.base(namespace, honest).await.map_err(|error| HookError::Failed(error.into()))?;
+        Ok((self.make)(RemoteStore::connect(address, namespace, Config::HASTY)))
     }
 
     fn secrets(&self) -> Vec<String> {
