@@ -1,7 +1,6 @@
 //! The memory store under the conformance suite.
 
 use std::net::SocketAddr;
-
 use std::sync::Arc;
 
 use annalist_conformance::{
@@ -49,6 +48,10 @@ impl Harness for Memory {
             }
             _ => Err(HookError::NotProvided),
         }
+    }
+
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        Err(HookError::NotApplicable("a store in memory has no server to kill".to_owned()))
     }
 
     async fn fault(&self, _: &str, _: Fault) -> Result<(), HookError> {

@@ -50,6 +50,12 @@
 //! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::held`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
+//! - Other processes (`src/agent`): `Cx::agents` starts this program again in the role of agents, which are asked by lines of JSON and tell by
+//!   lines of JSON; what was acknowledged to one is told afterwards, so that it counts even if the agent is killed a moment later. They can be
+//!   killed and stopped. What their sessions note is merged into one history, on the one clock of the host.
+//! - Servers that are killed (`src/server.rs`, `src/areas/crash/storm.rs`): `Cx::served` gives the check a server of its own, and `Storm` writers
+//!   that are at work on it. A fault is proven before anything else: a killed process is waited for, a killed server must not answer; else the
+//!   check is inconclusive.
 //!
 //! # How a mutant is written
 //!
@@ -90,6 +96,8 @@
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
 //! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
+//! - A bug between processes or of a server that is killed: `served.rs` has clients over a served memory store, one for each process
+//!   (`served(client)`), and what a server serves and what is left of it when it is killed (`with_fate`). Agents are the proof itself once more.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
 //! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what

@@ -26,8 +26,7 @@ checks! {
 }
 
 /// Holds what was noted in several processes against the log.
-async fn judge(cx: &Cx, merged: Merged, name: &str) -> Verdict {
-    let recorder = Recorder::of_processes();
+async fn judge(cx: &Cx, recorder: Recorder, merged: Merged, name: &str) -> Verdict {
     recorder.add(merged.operations());
     recorder.judge(cx, name).await
 }
@@ -44,7 +43,7 @@ async fn linearizable(cx: Cx) -> Verdict {
         merged.note_all(notes);
     }
     cx.count_ops(merged.count());
-    judge(&cx, merged, "proc_linearizable").await
+    judge(&cx, Recorder::of_processes(), merged, "proc_linearizable").await
 }
 
 async fn kill_storm(cx: Cx) -> Verdict {
@@ -80,5 +79,5 @@ async fn kill_storm(cx: Cx) -> Verdict {
     if merged.unanswered() == 0 || merged.acknowledged() == 0 {
         return Err(Failure::Inconclusive("no append was under way when a process was killed".to_owned()));
     }
-    judge(&cx, merged, "proc_kill_storm").await
+    judge(&cx, Recorder::through_faults(), merged, "proc_kill_storm").await
 }
