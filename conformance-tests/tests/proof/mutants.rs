@@ -16,6 +16,7 @@ mod model;
 mod names;
 mod payload;
 mod read;
+mod remote;
 mod res;
 mod snap;
 mod sub;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Mutant> {
         conc::PARTS,
         model::PARTS,
         meta::PARTS,
+        remote::PARTS,
     ];
     AREAS.iter().copied().flatten().copied().flatten().copied().collect()
 }
