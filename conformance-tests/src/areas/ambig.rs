@@ -28,6 +28,11 @@ checks! {
         summary: "An append that is held up on its way is not told to be absent if it lands after its deadline, and a retry finds it, once.",
         likely_cause: "\"timed out, so it was not written\"",
     }
+    slow_network {
+        guarantee: "C2", level: 3, kind: Deterministic, hooks: [Proxy],
+        summary: "On a slow network an append with time enough is acknowledged, and one with less is told the truth by its deadline.",
+        likely_cause: "a deadline that ends the waiting, and says nothing of what is on its way",
+    }
     retry_converges {
         guarantee: "I1", level: 3, kind: Sweep, hooks: [Proxy],
         summary: "After any loss the same append, sent again, gets its receipt, and one copy exists.",
@@ -94,6 +99,17 @@ async fn cut_after(cx: Cx) -> Verdict {
 /// How long to look for an append that must not land.
 const LANDS_WITHIN: Duration = Duration::from_millis(300);
 
+/// Waits for an append that may be on its way: it lands, or does not in a time that is long for what was sent already.
+async fn lands(cx: &Cx, append: &Append, when: &str) -> Verdict {
+    let landed = async {
+        while !is_there(cx, append, when).await? {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LANDS_WITHIN, landed).await.unwrap_or(Ok(()))
+}
+
 async fn late_landing(cx: Cx) -> Verdict {
     cx.minimum_ops(1);
     let mut sends = Sends::sweep(&cx, Trouble::Hold).await?.lasting();
@@ -110,18 +126,32 @@ async fn late_landing(cx: Cx) -> Verdict {
                 !matches!(told, Told::Written(_)),
                 "{when}: nothing got through, and it is told {told:?}"
             );
-            let landed = async {
-                while !is_there(&cx, &append, &when).await? {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Ok(())
-            };
-            // It lands, or does not in a time that is long for what is on its way already; the retry shows that both are one.
-            tokio::time::timeout(LANDS_WITHIN, landed).await.unwrap_or(Ok::<_, crate::Failure>(()))?;
+            lands(&cx, &append, &when).await?;
         }
         let there = is_true(&cx, &append, &told, &when).await?;
         let again = there_once(&cx, &sends.handle, &append, &when).await?;
         ensure!(!there || again.already_committed(), "{when}: it landed late, and a retry is told to be new");
+    }
+    Ok(())
+}
+
+async fn slow_network(cx: Cx) -> Verdict {
+    const SLOW: Duration = Duration::from_millis(120);
+    let (handle, proxy) = cx.proxied().await?;
+    for part in [1, 3, 4, 5, 6, 7, 9, 13] {
+        let when = format!("an append with {part} quarters of the time of a send");
+        cx.within("a read before", handle.head()).await??;
+        proxy.arm(Trouble::Delay(SLOW)).await;
+        let append = Append::to(&stream(&format!("Order-{part}")), exact(0), events(2));
+        let answer = cx.within(&when, handle.append(append.clone().timeout(SLOW * part / 4))).await?;
+        proxy.has_fired(&when)?;
+        let told = told(answer, &when)?;
+        lands(&cx, &append, &when).await?;
+        is_true(&cx, &append, &told, &when).await?;
+        let enough = handle.append(append.clone().timeout(cx.patience()));
+        cx.within(&format!("{when}, and then enough"), enough).await??;
+        proxy.heal().await;
+        there_once(&cx, &handle, &append, &when).await?;
     }
     Ok(())
 }

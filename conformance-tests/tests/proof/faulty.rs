@@ -77,13 +77,7 @@ impl Way {
 
     /// Sends a batch to the log, where each append is decided by itself. Dropping the future loses the reply, and nothing else: what has been
     /// sent arrives.
-    pub async fn send(self: &Arc<Self>, log: &MemoryStore, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
-        // The log is there as long as anything travels, whatever becomes of the handle that sent it.
-        self.send_to(Arc::new(log.another_handle()), batch).await
-    }
-
-    /// The same, to a log that nobody closes.
-    pub async fn send_to(
+    pub async fn send(
         self: &Arc<Self>,
         log: Arc<dyn EventStore>,
         batch: &[Append],
@@ -124,6 +118,27 @@ impl Way {
     }
 }
 
+/// What brings batches to a log.
+#[async_trait]
+pub trait Carrier: Send + Sync + 'static {
+    /// Sends a batch. Dropping the future loses the reply; what has been sent arrives.
+    async fn send(&self, batch: &[Append]) -> Result<Vec<Answer>, Loss>;
+}
+
+/// The way from one handle.
+struct FromHandle {
+    way: Arc<Way>,
+    log: MemoryStore,
+}
+
+#[async_trait]
+impl Carrier for FromHandle {
+    async fn send(&self, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
+        // The log is there as long as anything travels, whatever becomes of the handle that sent it.
+        self.way.send(Arc::new(self.log.another_handle()), batch).await
+    }
+}
+
 /// How a handle sends its appends.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
@@ -134,7 +149,7 @@ pub trait Sender: Send + Sync + 'static {
 }
 
 /// Makes the sender of a handle.
-pub type MakeSender = fn(Arc<Way>, MemoryStore) -> Arc<dyn Sender>;
+pub type MakeSender = fn(Arc<dyn Carrier>) -> Arc<dyn Sender>;
 
 /// A world of stores that append through a sender.
 pub struct Faulty {
@@ -157,7 +172,8 @@ impl World for Faulty {
     }
 
     async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
-        let sender = (self.sender)(self.ways.get(namespace, Arc::default), honest.clone());
+        let way = self.ways.get(namespace, Arc::default);
+        let sender = (self.sender)(Arc::new(FromHandle { way, log: honest.clone() }));
         let events = Arc::new(Sending { honest: honest.clone(), sender });
         let honest = Arc::new(honest);
         Ok(Opened::of(events, honest.clone(), honest))

@@ -18,6 +18,7 @@ mod names;
 mod payload;
 mod proc;
 mod read;
+mod remote;
 mod res;
 mod snap;
 mod sub;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Mutant> {
         conc::PARTS,
         model::PARTS,
         meta::PARTS,
+        remote::PARTS,
         proc::PARTS,
         crash::PARTS,
     ];

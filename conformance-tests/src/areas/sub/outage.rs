@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annalist_core::{ErrorKind, ExpectedVersion, Query, Subscribe};
+use annalist_core::{ErrorKind, ExpectedVersion, Query, Signal, Subscribe};
 
 use crate::areas::network::SOON;
 use crate::{Cx, Trouble, Verdict, checks, ensure, event, same_events, stream};
@@ -66,12 +66,25 @@ async fn cut_while_catching_up(cx: Cx) -> Verdict {
         let when = format!("catching up, cut after {at} bytes");
         let subscribe = Subscribe::to(Query::all()).page_size(7).outage_max(cx.patience());
         let mut tail = cx.within(&when, handle.tail(subscribe)).await??;
-        proxy.arm(Trouble::CutReply(at)).await;
-        let (seen, _) = tail.until_caught_up().await?;
+        proxy.arm_lasting(Trouble::CutReply(at)).await;
+        let (mut seen, mut caught_up) = (Vec::new(), false);
+        // Until nothing comes for a while: then it has lost its connection, or has all of it.
+        while let Ok(signal) = tokio::time::timeout(SOON / 2, tail.signal()).await {
+            match signal? {
+                Signal::Event(event) => seen.push(event),
+                Signal::CaughtUp(_) => caught_up = true,
+                _ => {}
+            }
+        }
         if proxy.fired() > 0 {
             cx.count_op();
         }
+        proxy.heal().await;
+        if !caught_up {
+            seen.extend(tail.until_caught_up().await?.0);
+        }
         same_events(&seen, &log, &when)?;
+        tail.no_event_for(SOON / 4).await?;
         cx.let_go(handle);
     }
     Ok(())

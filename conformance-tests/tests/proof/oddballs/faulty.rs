@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use annalist_conformance::Opened;
 use annalist_memory::{Config, MemoryStore};
 
 use super::{Oddball, Plain};
 use crate::bug::Bug;
 use crate::faulty::faulty;
-use crate::remote::remote;
+use crate::remote::{Parts, remote};
 use crate::senders::{direct, grouped};
 use crate::served::{Honest, served};
 use crate::world::World;
@@ -29,7 +28,7 @@ pub const ODDBALLS: &[Oddball] = &[
     Oddball {
         name: "remote",
         what: "it is on a server, behind connections that can be lost, and appends take two round trips",
-        make: || remote(Opened::new),
+        make: || remote(Parts::HONEST),
     },
     Oddball {
         name: "served",

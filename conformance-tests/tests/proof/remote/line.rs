@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use annalist_core::{Error, ErrorKind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::wire::{Reply, Request, framed, receive};
+use super::{Config, Habit};
 use crate::faulty::unavailable;
 
 /// One connection, of which the server knows who is there.
@@ -67,12 +69,15 @@ pub struct Pool {
     namespace: String,
     idle: Mutex<Vec<Line>>,
     permits: Semaphore,
+    habit: Habit,
+    connected: AtomicBool,
 }
 
 impl Pool {
-    pub fn new(address: SocketAddr, namespace: &str, connections_max: usize) -> Self {
-        let (idle, permits) = (Mutex::default(), Semaphore::new(connections_max));
-        Self { address, namespace: namespace.to_owned(), idle, permits }
+    pub fn new(address: SocketAddr, namespace: &str, config: Config) -> Self {
+        let (idle, permits) = (Mutex::default(), Semaphore::new(config.connections_max));
+        let (namespace, connected) = (namespace.to_owned(), AtomicBool::new(false));
+        Self { address, namespace, idle, permits, habit: config.habit, connected }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
@@ -84,8 +89,11 @@ impl Pool {
         loop {
             let idle = self.idle().pop();
             match idle {
-                Some(line) if line.is_quiet() => return Ok(line),
-                Some(_) => {}
+                Some(line) if line.is_quiet() || self.habit == Habit::KeepsLost => return Ok(line),
+                Some(_) => self.lost(),
+                None if self.connected.load(Ordering::SeqCst) => {
+                    return Err(unavailable("the connection is lost"));
+                }
                 None => return Line::open(self.address, &self.namespace).await,
             }
         }
@@ -94,6 +102,24 @@ impl Pool {
     /// Takes a connection back on which everything that was asked has been answered.
     pub fn give_back(&self, line: Line) {
         self.idle().push(line);
+    }
+
+    /// A connection was lost.
+    pub fn lost(&self) {
+        self.connected.store(self.habit == Habit::ConnectsOnce, Ordering::SeqCst);
+    }
+
+    /// What becomes of a connection that lost a reply.
+    pub fn drop_lost(&self, line: Line) {
+        match self.habit {
+            Habit::KeepsLost => self.give_back(line),
+            Habit::Good | Habit::ConnectsOnce => self.lost(),
+        }
+    }
+
+    /// Whether there is one that is not in use.
+    pub fn is_connected(&self) -> bool {
+        self.idle().iter().any(Line::is_quiet)
     }
 
     /// Closes what is not in use.
@@ -119,7 +145,10 @@ impl Pool {
                 self.give_back(line);
                 Ok(reply)
             }
-            Ok(Err(error)) => Err(Lost::unknown(unavailable("the connection was lost").with_source(error))),
+            Ok(Err(error)) => {
+                self.drop_lost(line);
+                Err(Lost::unknown(unavailable("the connection was lost").with_source(error)))
+            }
             Err(_) => Err(Lost::unknown(late("reply"))),
         }
     }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_conformance::Namespaces;
-use annalist_core::{Append, CheckpointStore, ErrorKind, EventStore, Receipt, SnapshotStore, backend};
+use annalist_core::{Append, CheckpointStore, ErrorKind, EventStore, SnapshotStore, backend};
 use annalist_memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::wire::{Reply, Request, WireError, WireReceipt, framed, receive};
-use crate::faulty::{Loss, Way};
+use super::prepared::{Lock, Prepared, ServerFlaw, Wrong};
+use super::wire::{Reply, Request, WireError, framed, receive};
+use crate::faulty::Way;
 
 /// What a server has of one namespace.
 #[derive(Clone)]
@@ -24,11 +25,14 @@ pub struct Base {
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// The way of its appends to its log.
     pub way: Arc<Way>,
+    /// What a flaw of its server remembers.
+    pub(super) wrong: Arc<Wrong>,
 }
 
 impl Base {
     pub fn of<S: EventStore + SnapshotStore + CheckpointStore>(store: Arc<S>) -> Self {
-        Self { events: store.clone(), snapshots: store.clone(), checkpoints: store, way: Arc::default() }
+        let (events, snapshots) = (store.clone(), store.clone());
+        Self { events, snapshots, checkpoints: store, way: Arc::default(), wrong: Arc::default() }
     }
 }
 
@@ -42,9 +46,14 @@ pub struct Server {
 impl Server {
     /// A server on a free port of the loopback device. Namespaces that nobody has put there begin empty.
     pub async fn start() -> io::Result<Self> {
+        Self::with(ServerFlaw::None).await
+    }
+
+    /// The same, with a flaw.
+    pub async fn with(flaw: ServerFlaw) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, bases) = (listener.local_addr()?, Arc::new(Namespaces::default()));
-        let serving = tokio::spawn(accept(listener, bases.clone()));
+        let serving = tokio::spawn(accept(listener, bases.clone(), flaw));
         Ok(Self { address, bases, serving })
     }
 
@@ -64,13 +73,13 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, bases: Arc<Namespaces<Base>>) {
-    let mut connections = JoinSet::new();
+async fn accept(listener: TcpListener, bases: Arc<Namespaces<Base>>, flaw: ServerFlaw) {
+    let (mut connections, lock) = (JoinSet::new(), Lock::default());
     loop {
         while connections.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
-            let bases = bases.clone();
-            connections.spawn(async move { serve(stream, &bases).await });
+            let (bases, flaws) = (bases.clone(), (flaw, lock.clone()));
+            connections.spawn(async move { serve(stream, &bases, flaws).await });
         }
     }
 }
@@ -80,7 +89,7 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Answers the requests of one connection, in order, until it is gone. What has been received whole is done, whether or not anybody is still there
 /// to hear of it.
-async fn serve(stream: TcpStream, bases: &Namespaces<Base>) -> io::Result<()> {
+async fn serve(stream: TcpStream, bases: &Namespaces<Base>, flaws: (ServerFlaw, Lock)) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (from, mut to) = stream.into_split();
     let mut from = BufReader::new(from);
@@ -93,14 +102,15 @@ async fn serve(stream: TcpStream, bases: &Namespaces<Base>) -> io::Result<()> {
     }
     let base = bases.get(&namespace, || Base::of(Arc::new(MemoryStore::new())));
     to.write_all(&framed(&Reply::Done)).await?;
-    let mut prepared = Vec::new();
+    let mut prepared = Prepared::default();
     loop {
         let reply = match receive(&mut from).await? {
             Request::Prepare(batch) => {
-                prepared = batch.into_iter().map(Append::from).collect();
+                let batch = batch.into_iter().map(Append::from).collect();
+                prepared = Prepared::take_in(&base, batch, &flaws).await;
                 Reply::Done
             }
-            Request::Commit => commit(&base, &std::mem::take(&mut prepared)).await?,
+            Request::Commit => std::mem::take(&mut prepared).commit(&base).await?,
             Request::Wait(after) => {
                 tokio::select! {
                     waited = base.events.wait_for_more(after) => answer(waited.map(|()| Reply::Done)),
@@ -119,25 +129,13 @@ async fn gone(from: &mut BufReader<OwnedReadHalf>) -> io::Result<()> {
     from.fill_buf().await.map(drop)
 }
 
-/// Fails, and thereby ends the connection, where the replies are lost.
-async fn commit(base: &Base, batch: &[Append]) -> io::Result<Reply> {
-    let told = |answer: Result<Receipt, annalist_core::Error>| {
-        answer.map(WireReceipt::from).map_err(WireError::from)
-    };
-    match base.way.send_to(base.events.clone(), batch).await {
-        Ok(answers) => Ok(Reply::Receipts(answers.into_iter().map(told).collect())),
-        Err(Loss::NotSent) => Ok(Reply::NotSent),
-        Err(Loss::Unknown) => Err(io::ErrorKind::ConnectionAborted.into()),
-    }
-}
-
 fn answer(decided: Result<Reply, annalist_core::Error>) -> Reply {
     decided.unwrap_or_else(|error| Reply::Refused(error.into()))
 }
 
 async fn decide(base: &Base, request: Request) -> Result<Reply, annalist_core::Error> {
     Ok(match request {
-        Request::Read(read) => Reply::Page(base.events.read(read.into()).await?.into()),
+        Request::Read(read) => Reply::Page(base.wrong.seen(base.events.read(read.into()).await?).into()),
         Request::SaveSnapshot(snapshot) => {
             base.snapshots.save_snapshot(snapshot.into()).await?;
             Reply::Done

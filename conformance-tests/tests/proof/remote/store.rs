@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Config;
 use super::line::{Lost, Pool, unexpected};
 use super::wire::{Reply, Request, WireAppend};
-use crate::faulty::{Answer, Way, indeterminate, unavailable};
+use crate::faulty::{Answer, Carrier, Loss, Way, indeterminate, unavailable};
 
 /// One handle on a namespace of a server. Clones are the same handle.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub struct RemoteStore(Arc<Inner>);
 struct Inner {
     pool: Arc<Pool>,
     config: Config,
+    writer: Arc<Writer>,
     commits: GroupCommit,
     capabilities: Capabilities,
     closed: watch::Sender<bool>,
@@ -61,14 +62,24 @@ impl RemoteStore {
 
     /// The same, whose batches do not leave while the way refuses them.
     pub fn by_way(address: SocketAddr, namespace: &str, config: Config, way: Arc<Way>) -> Self {
-        let pool = Arc::new(Pool::new(address, namespace, config.connections_max));
+        let pool = Arc::new(Pool::new(address, namespace, config));
         let mut grouped = group_commit::Config::default();
         grouped.mates = Mates::InOrder;
         (grouped.timeout, grouped.attempt_timeout) = (config.timeout, config.attempt_timeout);
-        let writer = Writer { pool: pool.clone(), way, attempt_timeout: config.attempt_timeout };
-        let commits = GroupCommit::new(Arc::new(writer), grouped);
+        let writer = Arc::new(Writer { pool: pool.clone(), way, attempt_timeout: config.attempt_timeout });
+        let commits = GroupCommit::new(writer.clone(), grouped);
         let (capabilities, closed) = (capabilities(), watch::Sender::new(false));
-        Self(Arc::new(Inner { pool, config, commits, capabilities, closed }))
+        Self(Arc::new(Inner { pool, config, writer, commits, capabilities, closed }))
+    }
+
+    /// Whether there is a connection that nobody uses.
+    pub fn is_connected(&self) -> bool {
+        self.0.pool.is_connected()
+    }
+
+    /// What sends batches, once.
+    pub fn carrier(&self) -> Arc<dyn Carrier> {
+        self.0.writer.clone()
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -136,16 +147,24 @@ impl BatchWriter for Writer {
         let prepare = Request::Prepare(batch.iter().map(WireAppend::from).collect());
         let prepared = timeout_at(until, async {
             let mut line = self.pool.line().await?;
-            let reply = line.ask(&prepare).await;
-            reply.map_err(|error| unavailable("the connection was lost").with_source(error))?;
-            Ok(line)
+            match line.ask(&prepare).await {
+                Ok(_) => Ok(line),
+                Err(error) => {
+                    self.pool.drop_lost(line);
+                    Err(unavailable("the connection was lost").with_source(error))
+                }
+            }
         });
         let prepared =
             prepared.await.unwrap_or_else(|_| Err(unavailable("the server did not take the batch")));
         let mut line = prepared.map_err(BatchError::NotSent)?;
-        let reply = line.ask(&Request::Commit).await.map_err(|error| {
-            BatchError::Unknown(indeterminate("the connection was lost").with_source(error))
-        })?;
+        let reply = match line.ask(&Request::Commit).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.pool.drop_lost(line);
+                return Err(BatchError::Unknown(indeterminate("the connection was lost").with_source(error)));
+            }
+        };
         self.pool.give_back(line);
         let told = |answer: Result<_, _>| answer.map(Receipt::from).map_err(Error::from);
         match reply {
@@ -153,6 +172,16 @@ impl BatchWriter for Writer {
             Reply::NotSent => Err(BatchError::NotSent(unavailable("the server did not write the batch"))),
             _ => Err(BatchError::Unknown(unexpected())),
         }
+    }
+}
+
+#[async_trait]
+impl Carrier for Writer {
+    async fn send(&self, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
+        self.write(batch).await.map_err(|error| match error {
+            BatchError::NotSent(_) => Loss::NotSent,
+            _ => Loss::Unknown,
+        })
     }
 }
 

@@ -10,29 +10,51 @@ use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
-use super::{Base, Config, PASSWORD, RemoteStore, Server};
+use super::{Base, Config, PASSWORD, RemoteStore, Server, ServerFlaw};
 use crate::bug::Bug;
 use crate::world::World;
 
-/// A server with a store of its own for each namespace.
-pub struct Remote {
-    server: OnceCell<Server>,
-    make: fn(RemoteStore) -> Opened,
-    base: fn(MemoryStore) -> Base,
+/// What a remote store is made of.
+#[derive(Clone, Copy)]
+pub struct Parts {
+    /// What is opened, of the honest client.
+    pub make: fn(RemoteStore) -> Opened,
+    /// The settings of a handle whose network is expected to fail.
+    pub hasty: Config,
+    pub server: ServerFlaw,
+    /// Whether such a handle goes past the address that it is given.
+    pub goes_past: bool,
 }
 
-/// Remote stores; honest where `make` is [`Opened::new`].
-pub fn remote(make: fn(RemoteStore) -> Opened) -> Arc<dyn World> {
-    Arc::new(Remote { server: OnceCell::new(), make, base: |honest| Base::of(Arc::new(honest)) })
+impl Parts {
+    pub const HONEST: Self =
+        Self { make: Opened::new, hasty: Config::HASTY, server: ServerFlaw::None, goes_past: false };
+}
+
+/// A server with a store of its own for each namespace.
+struct Remote {
+    server: OnceCell<Server>,
+    parts: Parts,
+}
+
+pub fn remote(parts: Parts) -> Arc<dyn World> {
+    Arc::new(Remote { server: OnceCell::new(), parts })
 }
 
 impl Remote {
     async fn server(&self) -> io::Result<&Server> {
-        self.server.get_or_try_init(Server::start).await
+        self.server.get_or_try_init(|| start(self.parts.server)).await
     }
 
     async fn base(&self, namespace: &str, honest: MemoryStore) -> io::Result<Base> {
-        Ok(self.server().await?.base(namespace, || (self.base)(honest)))
+        Ok(self.server().await?.base(namespace, || Base::of(Arc::new(honest))))
+    }
+}
+
+async fn start(flaw: ServerFlaw) -> io::Result<Server> {
+    match flaw {
+        ServerFlaw::None => Server::start().await,
+        flaw => Server::with(flaw).await,
     }
 }
 
@@ -49,7 +71,7 @@ impl World for Remote {
     async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
         let way = self.base(namespace, honest).await?.way;
         let address = self.server().await?.address();
-        Ok((self.make)(RemoteStore::by_way(address, namespace, Config::PATIENT, way)))
+        Ok((self.parts.make)(RemoteStore::by_way(address, namespace, Config::PATIENT, way)))
     }
 
     async fn address(&self) -> Result<SocketAddr, HookError> {
@@ -63,7 +85,8 @@ impl World for Remote {
         address: SocketAddr,
     ) -> Result<Opened, HookError> {
         self.base(namespace, honest).await.map_err(|error| HookError::Failed(error.into()))?;
-        Ok((self.make)(RemoteStore::connect(address, namespace, Config::HASTY)))
+        let address = if self.parts.goes_past { self.address().await? } else { address };
+        Ok((self.parts.make)(RemoteStore::connect(address, namespace, self.parts.hasty)))
     }
 
     fn secrets(&self) -> Vec<String> {
