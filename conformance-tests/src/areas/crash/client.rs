@@ -1,5 +1,7 @@
 //! Clients that are killed, or stopped for longer than anybody waits.
 
+use std::time::Duration;
+
 use annalist_core::{Append, ExpectedVersion};
 use rand::Rng;
 
@@ -35,6 +37,8 @@ async fn client_kill(cx: Cx) -> Verdict {
         let traffic = Traffic::of(&cx, number, Load::Plain);
         agent.ask(&Ask::Traffic(traffic)).await?;
         merged.note_all(agent.notes(rng.random_range(1..20)).await?);
+        // A kill that comes with the line would always meet the beginning of an append.
+        tokio::time::sleep(Duration::from_micros(rng.random_range(0..5_000))).await;
         merged.note_all(agent.kill().await?);
         for name in [traffic.own_stream(), "Order-1".to_owned()] {
             here.append(Append::to(&stream(&name), ExpectedVersion::Any, events(2))).await?;

@@ -21,7 +21,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "reads_cached_in_the_process",
         guarantee: "R3",
         twin: "a cache of pages that own appends empty",
-        expected: &["proc.visibility", "proc.linearizable"],
+        expected: &["proc.visibility"],
         make: || served(ReadsCached::default()),
     },
     Mutant {
