@@ -13,6 +13,9 @@ use crate::{
 /// Long enough for a few attempts.
 pub(super) const SOON: Duration = Duration::from_millis(200);
 
+/// Deadlines for what certainly does not get through. One at which an attempt happens to be under way may leave the answer open; not all of them can.
+pub(super) const EVER_LONGER: [Duration; 3] = [SOON, Duration::from_millis(400), Duration::from_millis(800)];
+
 /// Appends of every shape that a retry can get wrong, each to streams of its own, whose names end in `n`.
 pub(super) fn shapes(n: &str) -> Vec<(&'static str, Append)> {
     let any = ExpectedVersion::Any;

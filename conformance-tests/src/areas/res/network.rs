@@ -1,9 +1,9 @@
 //! Every operation while the server is down, or while nothing gets through.
 
-use annalist_core::ErrorKind;
+use annalist_core::{Error, ErrorKind};
 
 use crate::areas::every::{Operation, every_operation};
-use crate::areas::network::SOON;
+use crate::areas::network::{EVER_LONGER, SOON};
 use crate::{Cx, Trouble, Verdict, checks, ensure, note};
 
 checks! {
@@ -25,6 +25,10 @@ checks! {
     }
 }
 
+fn is_certain(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable(_))
+}
+
 async fn unavailable(cx: Cx) -> Verdict {
     let (handle, proxy) = cx.proxied().await?;
     let set = Operation::prepare(&cx).await?;
@@ -35,11 +39,15 @@ async fn unavailable(cx: Cx) -> Verdict {
         // What was there is lost; what looks as if it were there is found out by the first one that uses it.
         let _ = cx.within("a read while the server is down", handle.head()).await?;
         for operation in every_operation(&set, round) {
-            let name = operation.name;
-            let answer = cx.within(name, operation.run(handle.clone(), SOON)).await?;
-            let certain =
-                answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable(_)));
-            note!(cx, certain, "{name} while the server is down: it is answered {answer:?}");
+            let (name, mut answers) = (operation.name, Vec::new());
+            for deadline in EVER_LONGER {
+                answers.push(cx.within(name, operation.run(handle.clone(), deadline)).await?);
+                if matches!(answers.last(), Some(Err(error)) if is_certain(error)) {
+                    answers.clear();
+                    break;
+                }
+            }
+            note!(cx, answers.is_empty(), "{name} while the server is down: it is answered {answers:?}");
         }
         proxy.heal().await;
         for operation in every_operation(&set, round) {
