@@ -50,6 +50,12 @@
 //! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::held`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
 //! - Panics are caught, also in tasks of the store: nothing to do.
+//! - Other processes (`src/agent`): `Cx::agents` starts this program again in the role of agents, which are asked by lines of JSON and tell by
+//!   lines of JSON; what was acknowledged to one is told afterwards, so that it counts even if the agent is killed a moment later. They can be
+//!   killed and stopped. What their sessions note is merged into one history, on the one clock of the host.
+//! - Servers that are killed (`src/server.rs`, `src/areas/crash/storm.rs`): `Cx::served` gives the check a server of its own, and `Storm` writers
+//!   that are at work on it. A fault is proven before anything else: a killed process is waited for, a killed server must not answer; else the
+//!   check is inconclusive.
 //!
 //! # How a mutant is written
 //!
@@ -90,12 +96,15 @@
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
 //! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
+//! - A bug between processes or of a server that is killed: `served.rs` has clients over a served memory store, one for each process
+//!   (`served(client)`), and what a server serves and what is left of it when it is killed (`with_fate`). Agents are the proof itself once more.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
 //! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what
 //! each check observed (is it the right reason?), `--full` runs every check on the mutant, `--runs 200`
 //! measures how often the checks that tell by chance find their mutants, `--oddball plain --check NAME` runs a check on the honest memory store.
 
+mod agent;
 mod areas;
 mod check;
 mod cx;
@@ -103,15 +112,20 @@ pub mod expect;
 mod handle;
 mod harness;
 pub mod history;
+mod logs;
 mod main_program;
 mod make;
 mod model;
+mod os;
 mod panics;
+mod proxy;
 mod report;
 mod runner;
+mod server;
 mod settings;
 mod sweep;
 mod tail;
+mod traffic;
 mod verdict;
 
 #[doc(no_inline)]
@@ -123,13 +137,17 @@ pub use handle::{Drained, Handle, same_as_appended, same_events};
 pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};
 pub use model::Model;
+pub use proxy::{Proxy, Trouble};
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
+pub use server::Server;
 pub use settings::{Selection, Settings};
 pub use sweep::{PollLimit, Sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
 
+#[doc(hidden)]
+pub use agent::agent_program;
 #[doc(hidden)]
 pub use check::check;
 #[doc(hidden)]

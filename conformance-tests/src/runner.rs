@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
+use tokio::sync::Semaphore;
 
 use crate::panics::Panics;
-use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Report, Selection, Settings, Verdict};
+use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Hook, Report, Selection, Settings, Verdict};
 
 /// Runs the selected checks, several at once, each in a namespace of its own. Needs a multi-thread runtime of tokio.
 ///
@@ -31,11 +32,12 @@ use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Report, Selection,
 /// ```
 pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
     let settings = selection.settings;
+    let lanes = Arc::new(Lanes::default());
     let one = |check| {
-        let harness = harness.clone();
+        let (harness, lanes) = (harness.clone(), lanes.clone());
         // A task each, so that a check that computes does not hold up the others.
         async move {
-            let task = tokio::spawn(run_check(harness, check, settings));
+            let task = tokio::spawn(async move { lanes.run_check(harness, check, settings).await });
             task.await.unwrap_or_else(|error| lost(check, &error.to_string()))
         }
     };
@@ -47,6 +49,41 @@ pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
 fn lost(check: Check, why: &str) -> CheckResult {
     let failure = Failure::violation(format!("the check itself was lost: {why}"));
     CheckResult::new(check, Err(failure), Duration::ZERO, 0)
+}
+
+/// How many checks at once may start processes: all else that runs beside them has to share the machine.
+pub(crate) struct Lanes {
+    agents: Semaphore,
+    servers: Semaphore,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        const AGENTS_AT_ONCE: usize = 4;
+        const SERVERS_AT_ONCE: usize = 2;
+        Self { agents: Semaphore::new(AGENTS_AT_ONCE), servers: Semaphore::new(SERVERS_AT_ONCE) }
+    }
+}
+
+impl Lanes {
+    /// Runs one check, once there is room for what it starts.
+    pub(crate) async fn run_check(
+        &self,
+        harness: Arc<dyn Harness>,
+        check: Check,
+        settings: Settings,
+    ) -> CheckResult {
+        let lane = match check.hooks {
+            hooks if hooks.contains(&Hook::Server) => Some(&self.servers),
+            hooks if hooks.contains(&Hook::Agent) => Some(&self.agents),
+            _ => None,
+        };
+        let _room = match lane {
+            Some(lane) => Some(lane.acquire().await.expect("the lanes are never closed")),
+            None => None,
+        };
+        run_check(harness, check, settings).await
+    }
 }
 
 /// Runs one check.

@@ -9,7 +9,9 @@ use annalist_memory::{Config, MemoryStore};
 use super::{Oddball, Plain};
 use crate::bug::Bug;
 use crate::faulty::faulty;
+use crate::remote::{Parts, remote};
 use crate::senders::{direct, grouped};
+use crate::served::{Honest, served};
 use crate::world::World;
 
 pub const ODDBALLS: &[Oddball] = &[
@@ -22,6 +24,16 @@ pub const ODDBALLS: &[Oddball] = &[
         name: "sends_once",
         what: "each append travels by itself, and is not sent again when the way is broken",
         make: || faulty(direct),
+    },
+    Oddball {
+        name: "remote",
+        what: "it is on a server, behind connections that can be lost, and appends take two round trips",
+        make: || remote(Parts::HONEST),
+    },
+    Oddball {
+        name: "served",
+        what: "several processes work on one server, and servers are killed and stopped",
+        make: || served(Honest),
     },
     Oddball {
         name: "clock_jumps_back",
