@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -14,6 +15,9 @@ use super::state::{Shared, State, Step};
 /// How much one read takes; what is larger counts as several sends.
 const SEND_BYTES_MAX: usize = 64 * 1024;
 
+/// How many connections wait to be let in.
+const BACKLOG: u32 = 1_024;
+
 /// Lets connections in until it is dropped, and all of them with it.
 pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     let mut connections = JoinSet::new();
@@ -22,11 +26,15 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         while connections.try_join_next().is_some() {}
         let Some(open) = &listener else {
             // Bound and not listened on: connections are refused, and nobody else gets the port.
-            let Ok(bound) = bind(shared.address) else { return };
+            let Ok(bound) = bind(shared.address) else {
+                // A passing connection of another process has the port.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                continue;
+            };
             shared.change(|state| state.listens = false);
             shared.until(|state| !state.down).await;
-            listener = bound.listen(1_024).ok();
-            shared.change(|state| state.listens = true);
+            listener = bound.listen(BACKLOG).ok();
+            shared.change(|state| state.listens = listener.is_some());
             continue;
         };
         let accepted = tokio::select! {
