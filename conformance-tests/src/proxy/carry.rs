@@ -15,6 +15,9 @@ use super::state::{Shared, State, Step};
 /// How much one read takes; what is larger counts as several sends.
 const SEND_BYTES_MAX: usize = 64 * 1024;
 
+/// How many connections wait to be let in.
+const BACKLOG: u32 = 1_024;
+
 /// Lets connections in until it is dropped, and all of them with it.
 pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     let mut connections = JoinSet::new();
@@ -24,14 +27,14 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         let Some(open) = &listener else {
             // Bound and not listened on: connections are refused, and nobody else gets the port.
             let Ok(bound) = bind(shared.address) else {
-                // Somebody's connection has the port for its own end at this moment.
+                // A passing connection of another process has the port.
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             };
             shared.change(|state| state.listens = false);
             shared.until(|state| !state.down).await;
-            listener = bound.listen(1_024).ok();
-            shared.change(|state| state.listens = true);
+            listener = bound.listen(BACKLOG).ok();
+            shared.change(|state| state.listens = listener.is_some());
             continue;
         };
         let accepted = tokio::select! {

@@ -155,7 +155,9 @@ impl Shared {
 impl State {
     fn happened(&mut self) {
         self.fired += 1;
-        self.down |= self.lasting;
+        // These two last by themselves, and are no longer what they are once the server is down.
+        let lasts = matches!(self.trouble, Trouble::Silent | Trouble::Delay(_));
+        self.down |= self.lasting && !lasts;
     }
 
     fn step(&self, number: u64) -> Step {

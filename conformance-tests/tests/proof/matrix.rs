@@ -35,7 +35,9 @@ impl Pace {
     }
 
     fn with_oddballs(options: &Options) -> Self {
-        Self { at_once: 64, settings: Settings { seed: options.seed, ..Settings::default() } }
+        // Nothing that comes is waited for in vain here, so that patience costs nothing, and a crowded machine is no violation.
+        let patience = Duration::from_secs(30);
+        Self { at_once: 64, settings: Settings { seed: options.seed, patience, ..Settings::default() } }
     }
 }
 

@@ -50,7 +50,7 @@ fn ids(append: &Append) -> impl Iterator<Item = EventId> {
 }
 
 async fn one_winner(cx: Cx) -> Verdict {
-    let rounds = cx.scale(12);
+    let rounds = cx.scale(20);
     cx.minimum_ops(rounds * KINDS.len() * PROCESSES);
     let mut agents = cx.agents(PROCESSES).await?;
     let mut written: Vec<EventId> = Vec::new();
