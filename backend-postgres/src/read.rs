@@ -8,11 +8,12 @@ use annalist_core::{
 use futures::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query as Call;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::batch::items;
 use crate::config::Schema;
 use crate::error;
+use crate::lease::Lease;
 use crate::log::position;
 use crate::row::{Head, Rows};
 use crate::types::clamped;
@@ -56,7 +57,7 @@ fn order(direction: Direction) -> &'static str {
 
 /// Reads a page of a stream.
 pub(crate) async fn stream(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     schema: &Schema,
     read: &Read,
     stream: &StreamId,
@@ -95,7 +96,7 @@ pub(crate) async fn stream(
 
 /// Reads a page of the log.
 pub(crate) async fn log(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     schema: &Schema,
     read: &Read,
     query: &Query,
@@ -262,13 +263,13 @@ impl From<PageError> for Error {
 }
 
 async fn fetch(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     call: Call<'_, Postgres, PgArguments>,
     stream: Option<&StreamId>,
     bounds: Bounds,
 ) -> Result<Answer, PageError> {
     let mut rows = Rows::new(stream);
-    let mut answer = call.fetch(connection);
+    let mut answer = call.fetch(&mut **connection);
     let mut is_cut = false;
     while let Some(row) = answer.try_next().await? {
         if rows.bytes > bounds.bytes_max {
@@ -278,6 +279,10 @@ async fn fetch(
         rows.take(&row)?;
     }
     drop(answer);
+    if is_cut {
+        // The rest of the page is still on its way.
+        connection.spoil();
+    }
     let (head, events) = rows.finish()?;
     Ok(Answer { head, events, is_cut })
 }

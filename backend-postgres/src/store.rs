@@ -13,9 +13,10 @@ use annalist_engine::{GroupCommit, Pace};
 use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::append::Appender;
+use crate::call::later;
 use crate::config::{Config, LIMITS, Schema};
 use crate::error::is_of_connection;
 use crate::lease::Lease;
@@ -57,6 +58,9 @@ pub(crate) struct Shared {
 
 const DURABLE: &str = "fsync = on, and synchronous_commit at least on, which is set where it is less";
 const VOLATILE: &str = "the server runs with fsync = off, which was accepted";
+
+/// How long closing waits for connections to be closed in good order.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Puts a store over a pool. `layer` may stand between its queue and its connections.
@@ -111,31 +115,27 @@ impl PostgresStore {
     }
 
     /// One page, on whatever connection works: those that were lost while nobody used them are found out by using them.
-    async fn page(&self, read: &Read) -> Result<Page, Error> {
+    async fn page(&self, read: Read, deadline: Instant) -> Result<Page, Error> {
+        let read = Arc::new(read);
         let mut spare = self.0.pool.num_idle();
         loop {
-            let mut lease = Lease::take(&self.0.pool).await?;
-            match self.page_on(&mut lease, read).await {
-                Ok(page) => {
-                    lease.give_back();
-                    return Ok(page);
-                }
-                Err(PageError::Told(error)) => {
-                    lease.give_back();
-                    return Err(error);
-                }
+            let (store, read) = (self.clone(), read.clone());
+            let answer = self.on_connection(deadline, move |connection| {
+                Box::pin(async move { store.page_on(connection, &read).await })
+            });
+            match answer.await?.ok_or_else(|| too_late("no answer to a read by its deadline"))? {
                 Err(PageError::Driver(error)) if spare > 0 && is_of_connection(&error) => spare -= 1,
-                Err(error) => return Err(error.into()),
+                answer => return Ok(answer?),
             }
         }
     }
 
-    async fn page_on(&self, lease: &mut Lease, read: &Read) -> Result<Page, PageError> {
+    async fn page_on(&self, connection: &mut Lease, read: &Read) -> Result<Page, PageError> {
         let config = &self.0.config;
         let bounds = Bounds { bytes_max: config.page_bytes_max, positions_max: config.page_positions_max };
         match read.source() {
-            Source::Stream(stream) => read::stream(lease, &self.0.schema, read, stream, bounds).await,
-            Source::Log(query) => read::log(lease, &self.0.schema, read, query, bounds).await,
+            Source::Stream(stream) => read::stream(connection, &self.0.schema, read, stream, bounds).await,
+            Source::Log(query) => read::log(connection, &self.0.schema, read, query, bounds).await,
             _ => Err(Error::new(ErrorKind::Unsupported("an unknown source".to_owned())).into()),
         }
     }
@@ -164,9 +164,7 @@ impl EventStore for PostgresStore {
             self.0.capabilities.require(Capability::LocalReads)?;
         }
         let within = read.timeout_after().unwrap_or(self.0.config.timeout);
-        timeout(within, self.page(&read))
-            .await
-            .map_err(|_| too_late("no answer to a read by its deadline"))?
+        self.page(read, later(Instant::now(), within)).await
     }
 
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error> {
@@ -193,7 +191,8 @@ impl EventStore for PostgresStore {
         self.0.commits.close().await;
         self.0.appender.release();
         if self.0.owns_pool {
-            self.0.pool.close().await;
+            // It says goodbye to the server, which may not be there to hear it: what is left is closed without.
+            let _ = timeout(GOODBYE_MAX, self.0.pool.close()).await;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::Barrier;
 
+use crate::kept::Kept;
 use crate::panics::Panics;
 use crate::{
     BoxError, Failure, Fault, Handle, Harness, HookError, Proxy, Rewind, Settings, Verdict, same_events,
@@ -39,7 +40,7 @@ struct Inner {
     namespace: String,
     settings: Settings,
     main: Handle,
-    opened: Arc<Mutex<Vec<Handle>>>,
+    opened: Arc<Mutex<Kept>>,
     violations: Mutex<Vec<String>>,
     ops: AtomicU64,
     ops_min: AtomicU64,
@@ -61,7 +62,7 @@ impl Cx {
         harness: Arc<dyn Harness>,
         settings: Settings,
         panics: Panics,
-        opened: Arc<Mutex<Vec<Handle>>>,
+        opened: Arc<Mutex<Kept>>,
     ) -> Verdict<Self> {
         let namespace = crate::settings::namespace();
         let main = open(&*harness, &namespace, &settings, &opened).await?;
@@ -127,7 +128,7 @@ impl Cx {
     /// Drops a handle now, not at the end of the check: what still keeps its store open afterwards does so by itself. The handle must be the
     /// last clone that the check has.
     pub fn let_go(&self, handle: Handle) {
-        lock(&self.0.opened).retain(|opened| !Arc::ptr_eq(opened.store(), handle.store()));
+        lock(&self.0.opened).let_go(&handle);
     }
 
     async fn open_namespace(&self, namespace: &str) -> Verdict<Handle> {
@@ -175,7 +176,7 @@ impl Cx {
             .map_err(|error| Failure::violation(format!("the suite's proxy cannot start: {error}")))?;
         let opened = self.0.harness.open_through(&self.0.namespace, started.address()).await;
         let handle = Handle::new(hooked(crate::Hook::Proxy, opened)?, self.0.settings.patience);
-        lock(&self.0.opened).push(handle.clone());
+        lock(&self.0.opened).push(&handle);
         Ok((handle, started))
     }
 
@@ -201,7 +202,7 @@ impl Cx {
     /// Makes a handle of what was opened; it is closed once the check is over.
     pub(crate) fn keep(&self, opened: crate::Opened) -> Handle {
         let handle = Handle::new(opened, self.0.settings.patience);
-        lock(&self.0.opened).push(handle.clone());
+        lock(&self.0.opened).push(&handle);
         handle
     }
 
@@ -383,12 +384,12 @@ async fn open(
     harness: &dyn Harness,
     namespace: &str,
     settings: &Settings,
-    opened: &Mutex<Vec<Handle>>,
+    opened: &Mutex<Kept>,
 ) -> Verdict<Handle> {
     let failed =
         |error: BoxError| Failure::violation(format!("the harness could not open the store: {error}"));
     let handle = Handle::new(harness.open(namespace).await.map_err(failed)?, settings.patience);
-    lock(opened).push(handle.clone());
+    lock(opened).push(&handle);
     Ok(handle)
 }
 

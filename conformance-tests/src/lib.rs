@@ -118,6 +118,7 @@ pub mod expect;
 mod handle;
 mod harness;
 pub mod history;
+mod kept;
 mod logs;
 mod main_program;
 mod make;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Semaphore;
 
+use crate::kept::Kept;
 use crate::panics::Panics;
-use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Hook, Report, Selection, Settings, Verdict};
+use crate::{Check, CheckResult, Cx, Failure, Harness, Hook, Report, Selection, Settings, Verdict};
 
 /// Runs the selected checks, several at once, each in a namespace of its own. Needs a multi-thread runtime of tokio.
 ///
@@ -108,7 +109,7 @@ impl Lanes {
 pub async fn run_check(harness: Arc<dyn Harness>, check: Check, settings: Settings) -> CheckResult {
     let started = Instant::now();
     let panics = Panics::watch();
-    let opened = Arc::new(Mutex::new(Vec::new()));
+    let opened = Arc::new(Mutex::new(Kept::default()));
     let mut ops = 0;
     let body = attempt(harness, check, settings, panics.clone(), opened.clone(), &mut ops);
     let guarded = AssertUnwindSafe(panics.clone().scope(tokio::time::timeout(settings.time_limit, body)));
@@ -129,7 +130,7 @@ async fn attempt(
     check: Check,
     settings: Settings,
     panics: Panics,
-    opened: Arc<Mutex<Vec<Handle>>>,
+    opened: Arc<Mutex<Kept>>,
     ops: &mut u64,
 ) -> Verdict {
     let cx = Cx::open(check.name, harness, settings, panics, opened).await?;
@@ -169,9 +170,9 @@ fn with_violations(verdict: Verdict, noted: Vec<String>) -> Verdict {
 }
 
 /// Closes what the check opened. What goes wrong in that is for the checks of closing to find.
-async fn close_all(opened: Arc<Mutex<Vec<Handle>>>, panics: &Panics) {
+async fn close_all(opened: Arc<Mutex<Kept>>, panics: &Panics) {
     const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
-    let handles = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
+    let handles = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
     let closing = futures::future::join_all(
         handles.iter().map(|handle| AssertUnwindSafe(handle.close()).catch_unwind()),
     );
