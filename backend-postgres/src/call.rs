@@ -38,7 +38,7 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Lease) -> BoxFuture<'c, T> + Send + 'static,
     {
-        let leased = timeout_at(deadline, Lease::take(&self.0.pool)).await;
+        let leased = timeout_at(deadline, self.0.connections.take()).await;
         let mut lease = leased.map_err(|_| too_late("no connection was free by the deadline"))??;
         let task = tokio::spawn(async move {
             let done = timeout_at(deadline, work(&mut lease)).await.ok();
@@ -65,8 +65,10 @@ impl PostgresStore {
         });
         match answer.await? {
             Some(Ok(row)) => Ok(row),
-            Some(Err(error)) if effect == Effect::Writes => Err(of_write(error)),
-            Some(Err(error)) => Err(of_read(error)),
+            Some(Err(error)) => {
+                self.0.connections.note(&error);
+                Err(if effect == Effect::Writes { of_write(error) } else { of_read(error) })
+            }
             None if effect == Effect::Writes => {
                 Err(ErrorKind::Indeterminate("no answer by the deadline".to_owned()).into())
             }

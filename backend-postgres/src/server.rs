@@ -1,11 +1,11 @@
 //! What must be true of a server and its schema before anything is trusted to it.
 
 use annalist_core::{Error, ErrorKind, LogId};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::config::Schema;
+use crate::connections::Connections;
 use crate::error::of_read;
-use crate::lease::Lease;
 use crate::migrate;
 use crate::types::Id;
 
@@ -20,8 +20,12 @@ pub(crate) struct Server {
 const VERSION_MIN: i32 = 130_000;
 
 /// Looks at a server, and refuses one that would lose data or cannot serve.
-pub(crate) async fn look(pool: &PgPool, schema: &Schema, accept_volatile: bool) -> Result<Server, Error> {
-    let mut lease = Lease::take(pool).await?;
+pub(crate) async fn look(
+    connections: &Connections,
+    schema: &Schema,
+    accept_volatile: bool,
+) -> Result<Server, Error> {
+    let mut lease = connections.take().await?;
     let flushes = check_settings(&mut lease, accept_volatile).await?;
     migrate::check(&mut lease, schema).await?;
     let text = schema.fill("SELECT id FROM {schema}.log");

@@ -18,7 +18,8 @@ use tokio::time::{Instant, timeout};
 use crate::append::Appender;
 use crate::call::later;
 use crate::config::{Config, LIMITS, Schema};
-use crate::error::is_of_connection;
+use crate::connections::Connections;
+use crate::error::{is_of_connection, of_read};
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::read::{self, Bounds, PageError};
@@ -46,9 +47,7 @@ pub struct PostgresStore(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) schema: Schema,
-    pub(crate) pool: PgPool,
-    /// Whether the pool was made for this store, and ends with it.
-    owns_pool: bool,
+    pub(crate) connections: Connections,
     capabilities: Capabilities,
     pub(crate) log: Arc<Log>,
     appender: Arc<Appender>,
@@ -65,17 +64,17 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 impl PostgresStore {
     /// Puts a store over a pool. `layer` may stand between its queue and its connections.
     pub(crate) async fn over(
-        pool: PgPool,
-        owns_pool: bool,
+        connections: Connections,
         config: Config,
         layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
     ) -> Result<Self, Error> {
         let schema = config.schema()?;
-        let looked_at = timeout(config.timeout, server::look(&pool, &schema, config.accept_volatile)).await;
+        let looked_at =
+            timeout(config.timeout, server::look(&connections, &schema, config.accept_volatile)).await;
         let server =
             looked_at.map_err(|_| too_late("the server did not answer while the store was opened"))??;
         let log = Arc::new(Log::new(server.log));
-        let appender = Arc::new(Appender::new(pool.clone(), log.clone(), &schema));
+        let appender = Arc::new(Appender::new(connections.clone(), log.clone(), &schema));
         let (survives, settings) =
             if server.flushes { (Survives::PowerLoss, DURABLE) } else { (Survives::ProcessKill, VOLATILE) };
         let capabilities = Capabilities::full(LIMITS)
@@ -88,8 +87,7 @@ impl PostgresStore {
         Ok(Self(Arc::new(Shared {
             config,
             schema,
-            pool,
-            owns_pool,
+            connections,
             capabilities,
             log,
             appender,
@@ -107,7 +105,7 @@ impl PostgresStore {
     /// The pool on which it works.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        &self.0.pool
+        &self.0.connections.pool
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
@@ -117,14 +115,20 @@ impl PostgresStore {
     /// One page, on whatever connection works: those that were lost while nobody used them are found out by using them.
     async fn page(&self, read: Read, deadline: Instant) -> Result<Page, Error> {
         let read = Arc::new(read);
-        let mut spare = self.0.pool.num_idle();
+        let mut spare = self.pool().num_idle();
         loop {
             let (store, read) = (self.clone(), read.clone());
             let answer = self.on_connection(deadline, move |connection| {
                 Box::pin(async move { store.page_on(connection, &read).await })
             });
             match answer.await?.ok_or_else(|| too_late("no answer to a read by its deadline"))? {
-                Err(PageError::Driver(error)) if spare > 0 && is_of_connection(&error) => spare -= 1,
+                Err(PageError::Driver(error)) => {
+                    self.0.connections.note(&error);
+                    if spare == 0 || !is_of_connection(&error) {
+                        return Err(of_read(error));
+                    }
+                    spare -= 1;
+                }
                 answer => return Ok(answer?),
             }
         }
@@ -190,9 +194,9 @@ impl EventStore for PostgresStore {
         self.0.closed.send_replace(true);
         self.0.commits.close().await;
         self.0.appender.release();
-        if self.0.owns_pool {
+        if self.0.connections.is_own {
             // It says goodbye to the server, which may not be there to hear it: what is left is closed without.
-            let _ = timeout(GOODBYE_MAX, self.0.pool.close()).await;
+            let _ = timeout(GOODBYE_MAX, self.pool().close()).await;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ fn config(namespace: &str) -> Config {
     // Many handles are open at once, and an operation without a time-out of its own must answer before the suite's patience ends.
     config.connections_max = 3;
     config.timeout = Duration::from_secs(8);
-    config.connect_timeout = Duration::from_secs(8);
+    config.connect_timeout = Duration::from_secs(3);
     config.attempt_timeout = Duration::from_secs(2);
     config
 }
