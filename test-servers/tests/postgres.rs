@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annalist_test_servers::postgres::{Server, Settings};
 
@@ -20,7 +20,7 @@ fn processes_with(text: &str) -> Vec<String> {
 
 #[test]
 fn it_starts_with_default_durability_and_answers() {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let server = started();
     println!("start took {:.3} s", begun.elapsed().as_secs_f64());
     let settings = ["fsync", "synchronous_commit", "full_page_writes", "max_connections", "server_encoding"];
@@ -199,8 +199,10 @@ fn nothing_is_left_when_its_process_is_killed(test: &str, paused: bool) {
     assert!(!processes_with(&data).is_empty());
     holder.kill().and_then(|()| holder.wait()).expect("it can be killed");
     let folder = std::path::Path::new(&data).parent().expect("data is in a folder").to_owned();
-    // The folder goes last. That it never does would be seen as a test that never ends.
+    // The folder goes last.
+    let killed = Instant::now();
     while folder.exists() {
+        assert!(killed.elapsed() < Duration::from_secs(60), "{} is still there", folder.display());
         std::thread::yield_now();
     }
     assert_eq!(processes_with(&data), Vec::<String>::new());
