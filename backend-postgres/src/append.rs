@@ -1,6 +1,6 @@
 //! Writing a batch: one call of one function in the server.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use annalist_core::{Append, Error, ErrorKind, Receipt};
@@ -49,7 +49,7 @@ impl Appender {
     }
 
     async fn connection(&self) -> Result<Lease, Error> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.kept().take();
         if let Some((mut lease, since)) = kept
             && self.connections.works(&mut lease, since).await
         {
@@ -63,12 +63,22 @@ impl Appender {
         if self.connections.pool.options().get_max_connections() < 2 {
             return lease.give_back();
         }
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((lease, Instant::now()));
+        self.put(lease);
+    }
+
+    fn put(&self, lease: Lease) {
+        *self.kept() = Some((lease, Instant::now()));
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<(Lease, Instant)>> {
+        // Nothing panics while it holds this lock.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives back what is kept.
     pub(crate) fn release(&self) {
-        if let Some((lease, _)) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let kept = self.kept().take();
+        if let Some((lease, _)) = kept {
             lease.give_back();
         }
     }
@@ -97,10 +107,17 @@ pub(crate) async fn send(
 
 #[async_trait]
 impl BatchWriter for Appender {
+    async fn ready(&self) -> Result<(), BatchError> {
+        let lease = self.connection().await.map_err(BatchError::NotSent)?;
+        self.put(lease);
+        Ok(())
+    }
+
     async fn write(&self, appends: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
-        let mut lease = match self.connection().await {
-            Ok(lease) => lease,
-            Err(error) => return failed(Fate::NotDone, error, appends.len()),
+        let ready = self.kept().take();
+        let mut lease = match ready {
+            Some((lease, _)) => lease,
+            None => self.connection().await.map_err(BatchError::NotSent)?,
         };
         match send(&mut lease, &self.statements, &self.log, appends).await {
             Ok(answers) => {

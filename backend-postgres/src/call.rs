@@ -31,15 +31,18 @@ impl PostgresStore {
         self.capabilities().limits()
     }
 
-    /// Does something on a connection: waits for one here, and works on it in a task, so that whoever stops waiting neither breaks it nor keeps
-    /// it busy (C1). `None` where the deadline passes while it works.
-    pub(crate) async fn on_connection<T, W>(&self, deadline: Instant, work: W) -> Result<Option<T>, Error>
+    /// Does something on a connection, in a task, so that whoever stops waiting neither breaks it nor keeps it busy (C1). `None` where the deadline passes while it works.
+    pub(crate) async fn on_connection<T, W>(
+        &self,
+        lease: Lease,
+        deadline: Instant,
+        work: W,
+    ) -> Result<Option<T>, Error>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Lease) -> BoxFuture<'c, T> + Send + 'static,
     {
-        let leased = timeout_at(deadline, self.0.connections.take()).await;
-        let mut lease = leased.map_err(|_| too_late("no connection was free by the deadline"))??;
+        let mut lease = lease;
         let task = tokio::spawn(async move {
             let done = timeout_at(deadline, work(&mut lease)).await.ok();
             if done.is_some() {
@@ -60,7 +63,8 @@ impl PostgresStore {
         let arguments = call.take_arguments().map_err(|error| of_read(sqlx::Error::Encode(error)))?;
         let (text, arguments) = (call.sql(), arguments.unwrap_or_default());
         let deadline = later(Instant::now(), self.0.config.timeout);
-        let answer = self.on_connection(deadline, move |connection| {
+        let lease = in_time(deadline, self.0.connections.take_tried()).await?;
+        let answer = self.on_connection(lease, deadline, move |connection| {
             Box::pin(async move { sqlx::query_with(text, arguments).fetch_optional(&mut **connection).await })
         });
         match answer.await? {
@@ -85,6 +89,14 @@ impl PostgresStore {
         let row = self.ask(call, effect).await?;
         row.ok_or_else(|| Error::new(ErrorKind::Corrupt("the schema holds no log".into())))
     }
+}
+
+/// Waits for a connection until the deadline.
+pub(crate) async fn in_time(
+    deadline: Instant,
+    taking: impl Future<Output = Result<Lease, Error>>,
+) -> Result<Lease, Error> {
+    timeout_at(deadline, taking).await.map_err(|_| too_late("no connection was free by the deadline"))?
 }
 
 /// A point in time, at most the far future.

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::config::Config;
-use crate::error::is_of_connection;
+use crate::error::{is_of_connection, of_connecting};
 use crate::lease::Lease;
 
 /// A connection that nobody used for this long is tried before it is used again: on one that was lost meanwhile an append would be in doubt.
@@ -66,6 +66,20 @@ impl Connections {
     /// Waits for a connection, as long as the pool allows.
     pub(crate) async fn take(&self) -> Result<Lease, Error> {
         Lease::take(&self.pool).await
+    }
+
+    /// The same, and tries it: for what must not be left in doubt because a connection was lost while nobody used it.
+    pub(crate) async fn take_tried(&self) -> Result<Lease, Error> {
+        loop {
+            let idle = self.pool.num_idle();
+            let mut lease = self.take().await?;
+            match lease.ping().await {
+                Ok(()) => return Ok(lease),
+                Err(error) if idle == 0 => return Err(of_connecting(error)),
+                // It ends here, and the next one is another.
+                Err(error) => self.note(&error),
+            }
+        }
     }
 
     /// Whether a connection that was kept since some time still works.

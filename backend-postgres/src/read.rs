@@ -66,32 +66,45 @@ pub(crate) async fn stream(
     let (from, to) = read.versions();
     let to = to.min(read.fixed_version().unwrap_or(Version::MAX));
     let order = order(read.direction());
+    let (low, high) = match read.direction() {
+        Direction::Forward => ("$2", "least($3, $2 + $4 - 1)"),
+        Direction::Backward => ("greatest($2, least($3, (SELECT version FROM v)) - $4 + 1)", "$3"),
+    };
     let text = format!(
         "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log), v AS MATERIALIZED (SELECT coalesce(
             (SELECT version FROM {schema}.event WHERE stream = $1 ORDER BY version DESC LIMIT 1), 0) AS version)
         SELECT l.head, v.version, {HEAD} FROM l, v UNION ALL (
             SELECT {EVENT_OF_STREAM} FROM {schema}.event e
-            WHERE e.stream = $1 AND e.version >= $2 AND e.version <= $3 ORDER BY e.version {order} LIMIT $4)"
+            WHERE e.stream = $1 AND e.version >= {low} AND e.version <= {high} ORDER BY e.version {order} LIMIT $4)"
     );
     let call = sqlx::query(AssertSqlSafe(text))
         .bind(stream.as_str())
         .bind(bound(from.get()))
         .bind(bound(to.get()))
-        .bind(page_events(read));
+        .bind(page_events(read).min(NUMBER_MAX));
     let answer = fetch(connection, call, Some(stream), bounds).await?;
     let version = read.fixed_version().unwrap_or(Version::new(answer.head.version));
     let head = fixed_head(read, &answer.head)?;
-    let last = answer.events.last().map(RecordedEvent::version);
-    let end = match read.direction() {
-        Direction::Forward => to.min(version),
-        Direction::Backward => from,
-    };
-    let is_full = answer.is_cut || answer.events.len() == read.page_events_max();
-    let looked = match last {
-        Some(last) if is_full && last != end => backend::Looked::UpTo(last),
-        _ => backend::Looked::All,
-    };
+    let looked = looked_in_stream(read, &answer, from.max(Version::FIRST), to.min(version));
     Ok(backend::page(read, answer.events, looked, head, version))
+}
+
+/// How far a page of a stream looked: at as many versions as it may have events, which is at all that is asked for only if that is no more.
+fn looked_in_stream(read: &Read, answer: &Answer, from: Version, to: Version) -> backend::Looked {
+    let events = read.page_events_max() as u64;
+    let (end, far) = match read.direction() {
+        Direction::Forward => (to, Version::new(from.get().saturating_add(events) - u64::from(events > 0))),
+        Direction::Backward => (from, Version::new(to.get().saturating_sub(events) + 1)),
+    };
+    let at = match answer.events.last() {
+        Some(last) if answer.is_cut => last.version(),
+        _ => far,
+    };
+    let is_all = match read.direction() {
+        Direction::Forward => at >= end,
+        Direction::Backward => at <= end,
+    };
+    if is_all { backend::Looked::All } else { backend::Looked::UpTo(at) }
 }
 
 /// Reads a page of the log.
@@ -103,13 +116,24 @@ pub(crate) async fn log(
     bounds: Bounds,
 ) -> Result<Page, PageError> {
     let span = Span::of(read);
-    let window = if needs_window(query) { bound(bounds.positions_max) } else { NUMBER_MAX };
+    // Positions are dense, so that a page of all events has as many positions as events. A plan that is made once for all bounds would
+    // rather sort all that is left of the log.
+    let window = if query.is_all() {
+        page_events(read).min(NUMBER_MAX)
+    } else if needs_window(query) {
+        bound(bounds.positions_max)
+    } else {
+        NUMBER_MAX
+    };
     let text = if query.is_all() {
         all_of(schema, read.direction())
     } else {
         matching(schema, read.direction(), query)
     };
-    let mut call = sqlx::query(AssertSqlSafe(text)).bind(span.low).bind(span.high).bind(page_events(read));
+    let mut call = sqlx::query(AssertSqlSafe(text))
+        .bind(span.low)
+        .bind(span.high)
+        .bind(page_events(read).min(NUMBER_MAX));
     if !query.is_all() {
         call = call.bind(window);
         for item in items(query) {
@@ -136,10 +160,14 @@ fn page_events(read: &Read) -> i64 {
 
 fn all_of(schema: &Schema, direction: Direction) -> String {
     let order = order(direction);
+    let (low, high) = match direction {
+        Direction::Forward => ("$1", "least($2, $1 + $3)"),
+        Direction::Backward => ("greatest($1, least($2, (SELECT head FROM l)) - $3)", "$2"),
+    };
     format!(
         "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log)
         SELECT l.head, 0::bigint, {HEAD} FROM l UNION ALL (
-            SELECT {EVENT} FROM {schema}.event e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position {order} LIMIT $3)"
+            SELECT {EVENT} FROM {schema}.event e WHERE e.position > {low} AND e.position <= {high} ORDER BY e.position {order} LIMIT $3)"
     )
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::append::Appender;
-use crate::call::later;
+use crate::call::{in_time, later};
 use crate::config::{Config, LIMITS, Schema};
 use crate::connections::Connections;
 use crate::error::{is_of_connection, of_read};
@@ -118,7 +118,8 @@ impl PostgresStore {
         let mut spare = self.pool().num_idle();
         loop {
             let (store, read) = (self.clone(), read.clone());
-            let answer = self.on_connection(deadline, move |connection| {
+            let lease = in_time(deadline, self.0.connections.take()).await?;
+            let answer = self.on_connection(lease, deadline, move |connection| {
                 Box::pin(async move { store.page_on(connection, &read).await })
             });
             match answer.await?.ok_or_else(|| too_late("no answer to a read by its deadline"))? {

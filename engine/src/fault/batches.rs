@@ -168,6 +168,10 @@ fn lost() -> BatchError {
 
 #[async_trait]
 impl BatchWriter for FaultyWriter {
+    async fn ready(&self) -> Result<(), BatchError> {
+        self.writer.ready().await
+    }
+
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
         let met = self.faults.meet();
         if matches!(met, Fault::Refuse(_)) {

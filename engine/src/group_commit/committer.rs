@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use annalist_core::{Error, ErrorKind};
+use annalist_core::{Error, ErrorKind, Remedy};
 use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info_span, warn};
 
 use super::entry::Answer;
 use super::queue::{Batch, Next, Queue, Stir};
-use super::verdict::{Failure, indeterminate};
+use super::verdict::{Failure, indeterminate, unavailable};
 use super::writer::{BatchError, BatchWriter};
 
 /// What the callers and the task share.
@@ -130,13 +130,22 @@ impl Committer {
     }
 
     async fn attempt(&self, batch: &Batch) -> Outcome {
-        // The call is inside the future, so that a writer which panics before its first await is caught as well.
+        // The calls are inside the futures, so that a writer which panics before its first await is caught as well.
+        let ready = AssertUnwindSafe(async { self.shared.writer.ready().await }).catch_unwind();
+        match timeout_at(batch.until, ready).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(failure))) => return Outcome::Failed(failure),
+            Ok(Err(_)) => return Outcome::Broken(panicked()),
+            Err(_) => {
+                return Outcome::Failed(BatchError::NotSent(unavailable("no way to the store in time", None)));
+            }
+        }
         let write = AssertUnwindSafe(async { self.shared.writer.write(&batch.appends).await }).catch_unwind();
         match timeout_at(batch.until, write).await {
             Ok(Ok(Ok(answers))) if answers.len() == batch.appends.len() => Outcome::Answers(answers),
             Ok(Ok(Ok(answers))) => Outcome::Broken(miscounted(answers.len(), batch.appends.len())),
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),
-            Ok(Err(_)) => Outcome::Broken(ErrorKind::Internal("the batch writer panicked".into()).into()),
+            Ok(Err(_)) => Outcome::Broken(panicked()),
             Err(_) => Outcome::Failed(BatchError::Unknown(indeterminate("no reply in time", None))),
         }
     }
@@ -145,6 +154,9 @@ impl Committer {
         let now = Instant::now();
         let resend = match outcome {
             Outcome::Answers(answers) => self.deal_out(batch, answers, now),
+            Outcome::Failed(BatchError::NotSent(error)) if error.remedy() != Remedy::SendLater => {
+                self.deal_out(batch, vec![Err(error); batch.appends.len()], now)
+            }
             Outcome::Failed(BatchError::NotSent(error)) => {
                 self.put_back(batch, &Failure { error, may_have_left: false }, now)
             }
@@ -205,6 +217,10 @@ impl Committer {
         }
         Resend::default()
     }
+}
+
+fn panicked() -> Error {
+    ErrorKind::Internal("the batch writer panicked".into()).into()
 }
 
 fn miscounted(answers: usize, appends: usize) -> Error {

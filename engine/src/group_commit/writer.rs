@@ -44,6 +44,16 @@ use async_trait::async_trait;
 /// ```
 #[async_trait]
 pub trait BatchWriter: Send + Sync + 'static {
+    /// Makes ready for a batch: a connection, say. Called before each, and nothing may leave in it, so that whatever goes wrong here, also
+    /// a time-out, leaves no doubt.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::NotSent`].
+    async fn ready(&self) -> Result<(), BatchError> {
+        Ok(())
+    }
+
     /// Writes one batch and answers each of its appends, in their order.
     ///
     /// # Errors
@@ -55,6 +65,10 @@ pub trait BatchWriter: Send + Sync + 'static {
 /// A shared writer is a writer: one that is chosen while the program runs.
 #[async_trait]
 impl<W: BatchWriter + ?Sized> BatchWriter for Arc<W> {
+    async fn ready(&self) -> Result<(), BatchError> {
+        (**self).ready().await
+    }
+
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
         (**self).write(batch).await
     }
@@ -75,7 +89,8 @@ impl<W: BatchWriter + ?Sized> BatchWriter for Arc<W> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// Certainly nothing of it was, or ever will be, committed.
+    /// Certainly nothing of it was, or ever will be, committed. Where the error is [`Unavailable`](annalist_core::ErrorKind::Unavailable) it is sent
+    /// again; any other kind is the answer to each of its appends.
     NotSent(Error),
     /// It may have landed, or may yet: the reply was lost.
     Unknown(Error),
