@@ -32,23 +32,25 @@ pub(crate) struct Appender {
 pub(crate) struct Statements {
     pub(crate) batch: Arc<str>,
     pub(crate) event: Arc<str>,
+    /// See [`keeps_statements`](crate::lease::keeps_statements).
+    pub(crate) are_kept: bool,
 }
 
 const ANSWER: &str = "log, first, versions, kinds, subjects, founds, positions";
 
 impl Statements {
-    pub(crate) fn new(schema: &Schema) -> Self {
+    pub(crate) fn new(schema: &Schema, are_kept: bool) -> Self {
         let call = |function: &str, parameters: usize| {
             let places: Vec<String> = (1..=parameters).map(|n| format!("${n}")).collect();
             format!("SELECT {ANSWER} FROM {schema}.{function}({})", places.join(", ")).into()
         };
-        Self { batch: call("append_v1", 29), event: call("append_event_v1", 8) }
+        Self { batch: call("append_v1", 29), event: call("append_event_v1", 8), are_kept }
     }
 }
 
 impl Appender {
-    pub(crate) fn new(pool: PgPool, log: Arc<Log>, schema: &Schema) -> Self {
-        Self { pool, log, statements: Statements::new(schema), kept: Mutex::default() }
+    pub(crate) fn new(pool: PgPool, log: Arc<Log>, statements: Statements) -> Self {
+        Self { pool, log, statements, kept: Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Lease, Error> {
@@ -58,7 +60,7 @@ impl Appender {
         {
             return Ok(lease);
         }
-        Lease::take(&self.pool).await
+        Lease::take(&self.pool, self.statements.are_kept).await
     }
 
     /// Keeps the connection for the next batch; a pool's only connection is given back to whoever else waits for it.
@@ -86,7 +88,7 @@ pub(crate) async fn send(
 ) -> Result<Vec<Result<Receipt, Error>>, sqlx::Error> {
     loop {
         let batch = Batch::new(appends, log.id());
-        let row = batch.call(statements).fetch_one(&mut *connection).await?;
+        let row = batch.call(statements).persistent(statements.are_kept).fetch_one(&mut *connection).await?;
         let answer = Answer::read(&row)?;
         if let Some(id) = answer.log {
             log.learn(id);
@@ -105,7 +107,13 @@ impl BatchWriter for Appender {
             Ok(lease) => lease,
             Err(error) => return failed(Fate::NotDone, error, appends.len()),
         };
-        match send(&mut lease, &self.statements, &self.log, appends).await {
+        let sent = async {
+            lease.begin().await?;
+            let answers = send(&mut lease, &self.statements, &self.log, appends).await?;
+            lease.end().await?;
+            Ok(answers)
+        };
+        match sent.await {
             Ok(answers) => {
                 self.keep(lease);
                 if let Some(newest) = answers.iter().flatten().filter_map(Receipt::position).max() {

@@ -35,9 +35,15 @@ impl PostgresStore {
         effect: Effect,
     ) -> Result<Option<PgRow>, Error> {
         let deadline = Instant::now() + self.0.config.timeout;
-        let leased = timeout_at(deadline, Lease::take(&self.0.pool)).await;
+        let leased = timeout_at(deadline, Lease::take(&self.0.pool, self.0.keeps_statements)).await;
         let mut lease = leased.map_err(|_| too_late("no connection was free by the deadline"))??;
-        match timeout_at(deadline, call.fetch_optional(&mut *lease)).await {
+        let answered = async {
+            lease.begin().await?;
+            let row = call.persistent(self.0.keeps_statements).fetch_optional(&mut *lease).await?;
+            lease.end().await?;
+            Ok(row)
+        };
+        match timeout_at(deadline, answered).await {
             Ok(Ok(row)) => {
                 lease.give_back();
                 Ok(row)

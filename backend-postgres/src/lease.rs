@@ -2,27 +2,59 @@
 
 use std::ops::{Deref, DerefMut};
 
-use annalist_core::Error;
+use annalist_core::{Error, ErrorKind};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{Executor, PgConnection, PgPool, Postgres};
+use tokio::runtime::Handle;
 
 use crate::error;
 
 /// A connection that goes back to its pool only when it is given back: dropped in the middle of a request it is closed, and whatever
 /// was on its way on it dies with it (C1). The pool's own hand-back would wait for a reply that may never come.
 #[derive(Debug)]
-pub(crate) struct Lease(Option<PoolConnection<Postgres>>);
+pub(crate) struct Lease {
+    connection: Option<PoolConnection<Postgres>>,
+    /// Where it was taken. Closing needs a runtime, and a store may be dropped where none is entered.
+    runtime: Handle,
+    /// See [`keeps_statements`].
+    keeps_statements: bool,
+}
 
 impl Lease {
     /// Waits for a connection, as long as the pool allows.
-    pub(crate) async fn take(pool: &PgPool) -> Result<Self, Error> {
-        Ok(Self(Some(pool.acquire().await.map_err(error::of_connecting)?)))
+    pub(crate) async fn take(pool: &PgPool, keeps_statements: bool) -> Result<Self, Error> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Misconfigured("a Tokio runtime is needed".into())).with_source(error)
+        })?;
+        let connection = pool.acquire().await.map_err(error::of_connecting)?;
+        Ok(Self { connection: Some(connection), runtime, keeps_statements })
+    }
+
+    /// Begins what must happen in one session: preparing a statement and carrying it out. Without kept statements there may be a pooler in
+    /// between, which gives each transaction any session.
+    pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        if self.keeps_statements { Ok(()) } else { self.execute("BEGIN").await.map(drop) }
+    }
+
+    /// Ends what was begun.
+    pub(crate) async fn end(&mut self) -> Result<(), sqlx::Error> {
+        if self.keeps_statements { Ok(()) } else { self.execute("COMMIT").await.map(drop) }
     }
 
     /// Gives the connection back, with nothing on its way on it.
     pub(crate) fn give_back(mut self) {
-        self.0 = None;
+        let connection = self.connection.take();
+        let _entered = self.runtime.enter();
+        drop(connection);
     }
+}
+
+/// Whether statements stay prepared in their session, which is so unless the driver's cache is off. Even then the driver gives each statement
+/// a name of its own, under which it would stay there for ever, unless it is told that the statement is not to persist.
+pub(crate) fn keeps_statements(pool: &PgPool) -> bool {
+    use sqlx::ConnectOptions;
+    let url = pool.connect_options().to_url_lossy();
+    url.query_pairs().all(|(name, value)| name != "statement-cache-capacity" || value != "0")
 }
 
 const GIVEN_BACK: &str = "a lease has its connection until it is given back";
@@ -31,20 +63,22 @@ impl Deref for Lease {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.0.as_deref().expect(GIVEN_BACK)
+        self.connection.as_deref().expect(GIVEN_BACK)
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_deref_mut().expect(GIVEN_BACK)
+        self.connection.as_deref_mut().expect(GIVEN_BACK)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(mut connection) = self.0.take() {
+        if let Some(mut connection) = self.connection.take() {
+            let _entered = self.runtime.enter();
             connection.close_on_drop();
+            drop(connection);
         }
     }
 }

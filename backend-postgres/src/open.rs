@@ -21,7 +21,7 @@ impl PostgresStore {
     /// Opens the store in the database that a URL names, with a pool of its own.
     ///
     /// The URL is the driver's, `postgres://user:password@host:port/database?sslmode=…`; see
-    /// [`PgConnectOptions`](sqlx::postgres::PgConnectOptions).
+    /// [`PgConnectOptions`](sqlx::postgres::PgConnectOptions). An option that the driver does not know is refused.
     ///
     /// # Errors
     ///
@@ -66,7 +66,12 @@ impl PostgresStore {
     pub async fn setup(url: &str, config: &Config) -> Result<(), Error> {
         let pool = pool(url, config)?;
         let done = Self::setup_on(&pool, config).await;
-        pool.close().await;
+        let closed = async move { pool.close().await };
+        match &done {
+            Ok(()) => closed.await,
+            // One that took too long still holds its connection.
+            Err(_) => drop(tokio::spawn(closed)),
+        }
         done
     }
 
@@ -77,13 +82,14 @@ impl PostgresStore {
     /// As [`setup`](Self::setup).
     pub async fn setup_on(pool: &PgPool, config: &Config) -> Result<(), Error> {
         let schema = config.schema()?;
-        let done = timeout(config.timeout, migrate::run(pool.clone(), schema)).await;
+        let done = timeout(config.timeout, migrate::run(pool.clone(), schema, config.accept_volatile)).await;
         done.map_err(|_| too_late("the set-up took longer than the time-out; it may still complete"))?
     }
 }
 
 /// A pool as this store likes it: nothing is sent only to see whether a connection that was just in use still works.
 fn pool(url: &str, config: &Config) -> Result<PgPool, Error> {
+    check_options(url)?;
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| Error::new(ErrorKind::Misconfigured("the URL is none of a PostgreSQL database".into())))?
         // A pooler in between refuses settings that it does not know.
@@ -98,4 +104,38 @@ fn pool(url: &str, config: &Config) -> Result<PgPool, Error> {
         })
         .connect_lazy_with(options);
     Ok(pool)
+}
+
+/// The options that the driver knows.
+const OPTIONS: [&str; 17] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+];
+
+/// Refuses an option that the driver would ignore, with its value in a line of the log: a misspelt password (E2).
+fn check_options(url: &str) -> Result<(), Error> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        let is_setting = name == "options" || (name.starts_with("options[") && name.ends_with(']'));
+        if !is_setting && !OPTIONS.contains(&&*name) {
+            let message = "the URL has an option that is none of a PostgreSQL database";
+            return Err(ErrorKind::Misconfigured(message.to_owned()).into());
+        }
+    }
+    Ok(())
 }

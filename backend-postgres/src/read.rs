@@ -18,11 +18,13 @@ use crate::row::{Head, Rows};
 use crate::types::clamped;
 use crate::verdict::number;
 
-/// The bounds of a page.
+/// The bounds of a page, and how it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
     pub(crate) positions_max: u64,
+    /// See [`keeps_statements`](crate::lease::keeps_statements).
+    pub(crate) keeps_statements: bool,
 }
 
 /// What the server answered: the state of the log, and events of it.
@@ -268,7 +270,7 @@ async fn fetch(
     bounds: Bounds,
 ) -> Result<Answer, PageError> {
     let mut rows = Rows::new(stream);
-    let mut answer = call.fetch(connection);
+    let mut answer = call.persistent(bounds.keeps_statements).fetch(connection);
     let mut is_cut = false;
     while let Some(row) = answer.try_next().await? {
         if rows.bytes > bounds.bytes_max {

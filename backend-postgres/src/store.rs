@@ -15,10 +15,10 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::append::Appender;
+use crate::append::{Appender, Statements};
 use crate::config::{Config, LIMITS, Schema};
 use crate::error::is_of_connection;
-use crate::lease::Lease;
+use crate::lease::{Lease, keeps_statements};
 use crate::log::Log;
 use crate::read::{self, Bounds, PageError};
 use crate::server;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) schema: Schema,
     pub(crate) pool: PgPool,
+    /// See [`keeps_statements`](crate::lease::keeps_statements).
+    pub(crate) keeps_statements: bool,
     /// Whether the pool was made for this store, and ends with it.
     owns_pool: bool,
     capabilities: Capabilities,
@@ -67,11 +69,14 @@ impl PostgresStore {
         layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
     ) -> Result<Self, Error> {
         let schema = config.schema()?;
-        let looked_at = timeout(config.timeout, server::look(&pool, &schema, config.accept_volatile)).await;
+        let keeps_statements = keeps_statements(&pool);
+        let look = server::look(&pool, keeps_statements, &schema, config.accept_volatile);
+        let looked_at = timeout(config.timeout, look).await;
         let server =
             looked_at.map_err(|_| too_late("the server did not answer while the store was opened"))??;
         let log = Arc::new(Log::new(server.log));
-        let appender = Arc::new(Appender::new(pool.clone(), log.clone(), &schema));
+        let appender =
+            Arc::new(Appender::new(pool.clone(), log.clone(), Statements::new(&schema, keeps_statements)));
         let (survives, settings) =
             if server.flushes { (Survives::PowerLoss, DURABLE) } else { (Survives::ProcessKill, VOLATILE) };
         let capabilities = Capabilities::full(LIMITS)
@@ -85,6 +90,7 @@ impl PostgresStore {
             config,
             schema,
             pool,
+            keeps_statements,
             owns_pool,
             capabilities,
             log,
@@ -114,7 +120,7 @@ impl PostgresStore {
     async fn page(&self, read: &Read) -> Result<Page, Error> {
         let mut spare = self.0.pool.num_idle();
         loop {
-            let mut lease = Lease::take(&self.0.pool).await?;
+            let mut lease = Lease::take(&self.0.pool, self.0.keeps_statements).await?;
             match self.page_on(&mut lease, read).await {
                 Ok(page) => {
                     lease.give_back();
@@ -132,12 +138,21 @@ impl PostgresStore {
 
     async fn page_on(&self, lease: &mut Lease, read: &Read) -> Result<Page, PageError> {
         let config = &self.0.config;
-        let bounds = Bounds { bytes_max: config.page_bytes_max, positions_max: config.page_positions_max };
-        match read.source() {
+        let bounds = Bounds {
+            bytes_max: config.page_bytes_max,
+            positions_max: config.page_positions_max,
+            keeps_statements: self.0.keeps_statements,
+        };
+        lease.begin().await?;
+        let page = match read.source() {
             Source::Stream(stream) => read::stream(lease, &self.0.schema, read, stream, bounds).await,
             Source::Log(query) => read::log(lease, &self.0.schema, read, query, bounds).await,
             _ => Err(Error::new(ErrorKind::Unsupported("an unknown source".to_owned())).into()),
+        };
+        if let Ok(_) | Err(PageError::Told(_)) = page {
+            lease.end().await?;
         }
+        page
     }
 
     async fn head(&self) -> Result<Position, Error> {
