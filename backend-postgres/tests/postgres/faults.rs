@@ -126,13 +126,13 @@ async fn a_server_that_is_down_is_unavailable_and_then_works() {
     for end in [Server::stop, Server::kill] {
         tokio::task::block_in_place(|| end(&server)).unwrap();
         assert_out_of_reach(&refusal(store.append(tick("Clock-1"))).await);
-        // By now every connection is known to be lost: nothing is sent any more.
+        // At whose deadline an attempt is under way, it stays open whether anything was sent.
         let begun = Instant::now();
-        assert_unavailable(&refusal(store.append(tick("Clock-1"))).await);
+        assert_out_of_reach(&refusal(store.append(tick("Clock-1"))).await);
         assert!(begun.elapsed() < config().timeout * 3, "{:?}", begun.elapsed());
         assert_unavailable(&refusal(store.read(Read::log(Query::all()))).await);
         let name = CheckpointName::new("mailer").unwrap();
-        assert_unavailable(&refusal(store.claim_checkpoint(&name)).await);
+        assert_out_of_reach(&refusal(store.claim_checkpoint(&name)).await);
         assert_unavailable(&refusal(store.load_checkpoint(&name)).await);
         assert_out_of_reach(&refusal(store.save_snapshot(snapshot())).await);
         assert_unavailable(&refusal(PostgresStore::connect(&server.url(), config())).await);
@@ -162,7 +162,6 @@ async fn a_server_without_a_free_connection_is_unavailable() {
     assert_unavailable(&refusal(PostgresStore::connect(&url, config.clone())).await);
     assert_unavailable(&refusal(PostgresStore::setup(&url, &config)).await);
     assert_out_of_reach(&refusal(store.append(tick("Clock-1"))).await);
-    assert_unavailable(&refusal(store.append(tick("Clock-1"))).await);
     assert_unavailable(&refusal(store.read(Read::log(Query::all()))).await);
     for connection in taken {
         connection.close().await.unwrap();

@@ -54,7 +54,8 @@ fn random_item(random: &mut StdRng) -> QueryItem {
     if random.random_bool(0.4) {
         item = item.tags(some(random, &TAGS, 2));
     }
-    item
+    // An item must have a part.
+    if item.name_count() == 0 { item.types(some(random, &TYPES, 2)) } else { item }
 }
 
 fn random_query(random: &mut StdRng) -> Query {
