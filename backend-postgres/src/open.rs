@@ -1,10 +1,12 @@
 //! Opening a store, and setting one up: from a URL, or on a pool that the application has.
 
 use std::str::FromStr;
+#[cfg(feature = "testing")]
 use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{Error, ErrorKind};
+#[cfg(feature = "testing")]
 use annalist_engine::group_commit::BatchWriter;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
