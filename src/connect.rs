@@ -10,6 +10,7 @@ use crate::{Result, Store};
 /// | scheme | feature | location | options | needs [`setup`] |
 /// |---|---|---|---|---|
 /// | `memory:` | `memory` (on by default) | none: every call opens a new, empty log | none | no |
+/// | `postgres:`, `postgresql:` | `postgres` | `//user:password@host:port/database`; what is missing is taken from `PGHOST`, `PGUSER` and so on, as `psql` does | `schema` (one schema is one namespace; `annalist` by default), `connections` (at most; 10 by default), and the driver's `sslmode`, `sslrootcert`, `sslcert`, `sslkey` (with the feature `postgres-tls`), `application_name`, `statement-cache-capacity` (0 behind a PgBouncer older than 1.21), `options`, `host`, `port`, `user`, `password`, `dbname` | yes |
 ///
 /// Common to all: `?setup=true` does what [`setup`] does before opening. Options follow the location as `?name=value&name=value`,
 /// percent-encoded; one that a scheme does not know is refused, never ignored. Schemes may be written in capitals.
@@ -35,6 +36,7 @@ pub async fn connect(url: &str) -> Result<Store> {
     }
     match address.scheme() {
         "memory" => memory::connect(address).await,
+        "postgres" | "postgresql" => postgres::connect(address).await,
         scheme => Err(unknown(scheme)),
     }
     .map_err(|error| error.in_operation("connect"))
@@ -60,20 +62,24 @@ pub async fn setup(url: &str) -> Result<()> {
 async fn prepare(address: Address) -> Result<()> {
     match address.scheme() {
         "memory" => memory::setup(address).await,
+        "postgres" | "postgresql" => postgres::setup(address).await,
         scheme => Err(unknown(scheme)),
     }
     .map_err(|error| error.in_operation("setup"))
 }
 
 /// Every scheme, whether its feature is on or not.
-const SCHEMES: &str = "must have one of the schemes `memory`";
+const SCHEMES: &str = "must have one of the schemes `memory`, `postgres`, `postgresql`";
 
 fn unknown(scheme: &str) -> Error {
     Invalid::new("store URL", SCHEMES, scheme).into()
 }
 
 /// The answer for a scheme whose backend is not compiled in.
-#[cfg_attr(feature = "memory", expect(dead_code, reason = "every backend is compiled in"))]
+#[cfg_attr(
+    all(feature = "memory", feature = "postgres"),
+    expect(dead_code, reason = "every backend is compiled in")
+)]
 fn feature_off(feature: &str) -> Error {
     ErrorKind::Misconfigured(format!("the feature `{feature}` of the package `annalist` is not on")).into()
 }
@@ -108,5 +114,103 @@ mod memory {
     #[cfg(not(feature = "memory"))]
     fn open() -> Result<Store> {
         Err(feature_off("memory"))
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    /// What is passed on to the driver.
+    const OF_DRIVER: [&str; 12] = [
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "application_name",
+        "statement-cache-capacity",
+        "options",
+        "host",
+        "port",
+        "user",
+        "password",
+        "dbname",
+    ];
+
+    /// A URL taken apart into what is ours and what is the driver's.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "without the backend a URL is only checked")
+    )]
+    pub(super) struct Place {
+        url: String,
+        schema: Option<String>,
+        connections: Option<u32>,
+    }
+
+    pub(super) fn place(mut address: Address) -> Result<Place> {
+        if !address.location().starts_with("//") {
+            let shown = format!("{} bytes", address.location().len());
+            return Err(Invalid::new(
+                "store URL",
+                "of a PostgreSQL store must have `//` after its scheme",
+                shown,
+            )
+            .into());
+        }
+        let mut options = form_urlencoded::Serializer::new(String::new());
+        for name in OF_DRIVER {
+            if let Some(value) = address.take(name) {
+                options.append_pair(name, &value);
+            }
+        }
+        let (schema, connections) = (address.take("schema"), address.take("connections"));
+        let connections = connections.map(|text| number(&text)).transpose()?;
+        let url = format!("postgres:{}?{}", address.location(), options.finish());
+        address.finish()?;
+        Ok(Place { url, schema, connections })
+    }
+
+    fn number(text: &str) -> Result<u32> {
+        const RULE: &str = "has an option that must be a number from 1";
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| {
+            Invalid::new("store URL", RULE, format!("connections=<{} bytes>", text.len())).into()
+        })
+    }
+
+    #[cfg(feature = "postgres")]
+    fn config(place: &Place) -> annalist_postgres::Config {
+        let mut config = annalist_postgres::Config::default();
+        if let Some(schema) = &place.schema {
+            config.schema.clone_from(schema);
+        }
+        if let Some(connections) = place.connections {
+            config.connections_max = connections;
+        }
+        config
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        let place = place(address)?;
+        Ok(Store::new(annalist_postgres::PostgresStore::connect(&place.url, config(&place)).await?))
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        let place = place(address)?;
+        annalist_postgres::PostgresStore::setup(&place.url, &config(&place)).await
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        place(address)?;
+        Err(feature_off("postgres"))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        place(address)?;
+        Err(feature_off("postgres"))
     }
 }

@@ -78,6 +78,34 @@ pub mod memory {
     pub use annalist_memory::{Config, MemoryStore};
 }
 
+/// The backend on PostgreSQL, for whoever opens it with settings of their own, on a pool that they have, or appends in a transaction of
+/// their own.
+///
+/// ```no_run
+/// use annalist::postgres::{Config, PostgresStore};
+/// use annalist::{Append, ExpectedVersion, NewEvent, Store, StreamId};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = PostgresStore::connect("postgres://app:secret@localhost/shop", Config::default()).await?;
+/// let store = Store::new(backend.clone());
+/// assert!(store.read_stream("Order-7").await?.events.is_empty());
+///
+/// let transaction = backend.pool().begin().await?;
+/// let placed = NewEvent::new("OrderPlaced", r#"{"total": 12}"#)?;
+/// let append = Append::to(&StreamId::new("Order-7")?, ExpectedVersion::NoStream, [placed]);
+/// backend.append_and_commit(transaction, append).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    #[doc(no_inline)]
+    pub use annalist_postgres::sqlx;
+    #[doc(inline)]
+    pub use annalist_postgres::{Config, PostgresStore};
+}
+
 /// What every operation gives: a value or an [`Error`].
 ///
 /// ```

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+#[cfg(feature = "postgres")]
+#[path = "common/postgres.rs"]
+mod postgres;
+
 use annalist::ErrorKind;
 use proptest::prelude::*;
 
@@ -18,6 +22,62 @@ async fn memory_opens_a_new_log_every_time() {
             .append("Clock-1", ExpectedVersion::NoStream, [NewEvent::new("Ticked", "{}").unwrap()])
             .await
             .unwrap();
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgres_opens_the_log_of_a_schema() {
+    use annalist::{ExpectedVersion, NewEvent};
+
+    let url = postgres::url_of_new_log();
+    let store = annalist::connect(&url).await.unwrap();
+    let ticked = NewEvent::new("Ticked", "{}").unwrap();
+    store.append("Clock-1", ExpectedVersion::NoStream, [ticked]).await.unwrap();
+    let again = url.replacen("postgres:", "POSTGRESQL:", 1).replace("setup=true", "setup=false");
+    let again = annalist::connect(&format!("{again}&application_name=a%20b&statement-cache-capacity=0"))
+        .await
+        .unwrap();
+    assert_eq!(again.head().await.unwrap(), store.head().await.unwrap());
+    let other = annalist::connect(&postgres::url_of_new_log()).await.unwrap();
+    assert_eq!(other.head().await.unwrap(), annalist::Position::START);
+
+    let error =
+        annalist::connect(&url.replace("setup=true", "setup=false").replace("schema=t", "schema=no")).await;
+    let shown = error.unwrap_err().to_string();
+    assert!(
+        shown.starts_with("misconfigured: the schema") && shown.ends_with("operation=connect"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_more_than_the_grammar_of_postgres_is_refused() {
+    let refused = [
+        ("postgres:shop", "must have `//`"),
+        ("postgresql:", "must have `//`"),
+        ("postgres://ada:hunter2@db/shop?pasword=hunter2", "not known for its scheme value=pasword"),
+        ("postgres://ada:hunter2@db/shop?hostaddr=1.2.3.4", "not known for its scheme value=hostaddr"),
+        ("postgres://ada:hunter2@db/shop?connections=0", "must be a number from 1 value=connections"),
+        ("postgres://ada:hunter2@db/shop?connections=hunter2", "must be a number from 1 value=connections"),
+    ];
+    for (url, why) in refused {
+        let shown = refusal(url).await;
+        assert!(shown.contains(why) && !shown.contains("hunter2"), "{url:?}: {shown}");
+    }
+    #[cfg(feature = "postgres")]
+    assert!(refusal("postgres://ada:hunter2@db/shop?schema=Shop").await.contains("schema"));
+}
+
+#[cfg(not(feature = "postgres"))]
+#[tokio::test]
+async fn a_scheme_of_postgres_names_its_feature() {
+    for error in [
+        annalist::connect("postgres://ada:hunter2@db/shop").await.unwrap_err(),
+        annalist::setup("postgresql://ada:hunter2@db/shop").await.unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{error}");
+        assert!(error.to_string().contains("the feature `postgres`"), "{error}");
     }
 }
 

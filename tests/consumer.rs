@@ -40,6 +40,12 @@ async fn soon<T>(run: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("it waits for ever")
 }
 
+async fn yields(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn handle(consumer: &mut Consumer, events: usize) -> Vec<u64> {
     let mut versions = Vec::new();
     for _ in 0..events {
@@ -140,13 +146,16 @@ async fn catching_up_saves_without_waiting_for_number_or_time() {
         let options = options.save_every_events(u64::MAX).save_every(Duration::from_secs(3_600));
         let mut consumer = options.start().await.unwrap();
         handle(&mut consumer, 3).await;
-        // Polled until it waits for more: by then it has seen that it is caught up.
+        // While it waits for more it sees that it is caught up.
+        let saved = async {
+            while stored(&store).await != Some(head) {
+                tokio::task::yield_now().await;
+            }
+        };
         tokio::select! {
-            biased;
             _ = consumer.next() => panic!("{backend}: there is no more"),
-            () = tokio::task::yield_now() => {}
+            () = soon(saved) => {}
         }
-        assert_eq!(stored(&store).await, Some(head), "{backend}");
     }
 }
 
@@ -362,16 +371,20 @@ async fn a_dropped_next_takes_nothing_with_it() {
         let mut versions = Vec::new();
         for _ in 0..20 {
             tick(&store, "Clock-1").await;
-            loop {
-                tokio::select! {
-                    biased;
-                    event = consumer.next() => {
-                        let event = event.unwrap().unwrap();
-                        consumer.done(&event).await.unwrap();
-                        versions.push(event.version().get());
-                    }
-                    () = std::future::ready(()) => break,
+        }
+        // Each time it is dropped later: at the first poll that finds nothing, then at the second, and so on.
+        for polls in 0.. {
+            tokio::select! {
+                biased;
+                event = soon(consumer.next()) => {
+                    let event = event.unwrap().unwrap();
+                    consumer.done(&event).await.unwrap();
+                    versions.push(event.version().get());
                 }
+                () = yields(polls) => {}
+            }
+            if versions.len() >= 20 {
+                break;
             }
         }
         assert_eq!(versions, (1..=20).collect::<Vec<_>>(), "{backend}");

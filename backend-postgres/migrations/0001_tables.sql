@@ -59,18 +59,19 @@ CREATE TABLE {schema}.checkpoint (
     event uuid
 );
 
--- For people: payloads and metadata as JSON where they are JSON by their content type, and as text of the bytes otherwise.
+-- For people: payloads and metadata as JSON where they are JSON by their content type and the server can hold them as such, and as base64 of
+-- the bytes otherwise. Not all JSON can be held: not NUL, not half a surrogate pair, no number of a million digits, nor what is nested deeply.
 CREATE FUNCTION {schema}.as_json(content_type text, data bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF content_type IS NULL OR content_type LIKE '%json%' THEN
         RETURN convert_from(data, 'UTF8')::jsonb;
     END IF;
     RETURN to_jsonb(encode(data, 'base64'));
-EXCEPTION WHEN data_exception OR character_not_in_repertoire OR untranslatable_character THEN
+EXCEPTION WHEN OTHERS THEN
     RETURN to_jsonb(encode(data, 'base64'));
 END $$;
 
 CREATE VIEW {schema}.events AS
 SELECT position, stream, version, type, id, recorded_at, coalesce(content_type, 'application/json') AS content_type,
-    {schema}.as_json(content_type, data) AS data, metadata::jsonb AS metadata, coalesce(tags, '{}') AS tags
+    {schema}.as_json(content_type, data) AS data, {schema}.as_json(NULL, convert_to(metadata, 'UTF8')) AS metadata, coalesce(tags, '{}') AS tags
 FROM {schema}.event;

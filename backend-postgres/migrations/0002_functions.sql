@@ -4,14 +4,20 @@
 -- Whatever decides on an append is done in statements of their own after the lock is held: under READ COMMITTED a statement sees all that
 -- was committed before it began, and one that began by waiting would decide on what it saw before it waited.
 
+-- Refuses a transaction that would decide on what it saw when it began.
+CREATE FUNCTION {schema}.check_isolation_v1(what text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION '% needs the isolation level READ COMMITTED, not %', what, upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'ANL01';
+    END IF;
+END $$;
+
 -- Takes the lock of the log. Everyone who moves the head takes it first: waiting for an advisory lock is first come, first served, which
 -- waiting for a row is not. Its first number is this package's and the second this log's own, so that no stranger waits with us.
 CREATE FUNCTION {schema}.lock_log_v1() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'an append needs the isolation level READ COMMITTED, not %',
-            upper(current_setting('transaction_isolation')) USING ERRCODE = 'ANL01';
-    END IF;
+    PERFORM {schema}.check_isolation_v1('an append');
     IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;

@@ -28,6 +28,7 @@ CREATE FUNCTION {schema}.save_v1(
     OUT log uuid, OUT head bigint, OUT done boolean, OUT epoch bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM {schema}.check_isolation_v1('a checkpoint');
     SELECT c.epoch INTO epoch FROM {schema}.checkpoint c WHERE c.name = checkpoint_name FOR UPDATE;
     SELECT l.id, l.head INTO log, head FROM {schema}.log l;
     epoch := coalesce(epoch, 0);

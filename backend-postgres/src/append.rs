@@ -29,23 +29,26 @@ pub(crate) struct Appender {
 pub(crate) struct Statements {
     pub(crate) batch: Arc<str>,
     pub(crate) event: Arc<str>,
+    /// Whether they stay prepared, see [`Connections`].
+    pub(crate) are_kept: bool,
 }
 
 const ANSWER: &str = "log, first, versions, kinds, subjects, founds, positions";
 
 impl Statements {
-    pub(crate) fn new(schema: &Schema) -> Self {
+    pub(crate) fn new(schema: &Schema, are_kept: bool) -> Self {
         let call = |function: &str, parameters: usize| {
             let places: Vec<String> = (1..=parameters).map(|n| format!("${n}")).collect();
             format!("SELECT {ANSWER} FROM {schema}.{function}({})", places.join(", ")).into()
         };
-        Self { batch: call("append_v1", 29), event: call("append_event_v1", 8) }
+        Self { batch: call("append_v1", 29), event: call("append_event_v1", 8), are_kept }
     }
 }
 
 impl Appender {
     pub(crate) fn new(connections: Connections, log: Arc<Log>, schema: &Schema) -> Self {
-        Self { connections, log, statements: Statements::new(schema), kept: Mutex::default() }
+        let statements = Statements::new(schema, connections.keeps_statements);
+        Self { connections, log, statements, kept: Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Lease, Error> {
@@ -93,7 +96,7 @@ pub(crate) async fn send(
 ) -> Result<Vec<Result<Receipt, Error>>, sqlx::Error> {
     loop {
         let batch = Batch::new(appends, log.id());
-        let row = batch.call(statements).fetch_one(&mut *connection).await?;
+        let row = batch.call(statements).persistent(statements.are_kept).fetch_one(&mut *connection).await?;
         let answer = Answer::read(&row)?;
         if let Some(id) = answer.log {
             log.learn(id);
@@ -119,7 +122,13 @@ impl BatchWriter for Appender {
             Some((lease, _)) => lease,
             None => self.connection().await.map_err(BatchError::NotSent)?,
         };
-        match send(&mut lease, &self.statements, &self.log, appends).await {
+        let sent = async {
+            lease.begin().await?;
+            let answers = send(&mut lease, &self.statements, &self.log, appends).await?;
+            lease.end().await?;
+            Ok(answers)
+        };
+        match sent.await {
             Ok(answers) => {
                 self.keep(lease);
                 if let Some(newest) = answers.iter().flatten().filter_map(Receipt::position).max() {

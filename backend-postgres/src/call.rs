@@ -65,7 +65,13 @@ impl PostgresStore {
         let deadline = later(Instant::now(), self.0.config.timeout);
         let lease = in_time(deadline, self.0.connections.take_tried()).await?;
         let answer = self.on_connection(lease, deadline, move |connection| {
-            Box::pin(async move { sqlx::query_with(text, arguments).fetch_optional(&mut **connection).await })
+            Box::pin(async move {
+                connection.begin().await?;
+                let call = sqlx::query_with(text, arguments).persistent(connection.keeps_statements);
+                let row = call.fetch_optional(&mut **connection).await?;
+                connection.end().await?;
+                Ok(row)
+            })
         });
         match answer.await? {
             Some(Ok(row)) => Ok(row),

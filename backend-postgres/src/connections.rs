@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use annalist_core::Error;
-use sqlx::Connection;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::config::Config;
 use crate::error::{is_of_connection, of_connecting};
@@ -23,6 +23,14 @@ pub(crate) struct Connections {
     lost: Lost,
     /// Whether the pool was made for this store, and ends with it.
     pub(crate) is_own: bool,
+    /// Whether statements stay prepared in their session, which is so unless the driver's cache is off. Even then the driver gives each statement
+    /// a name of its own, under which it would stay there for ever, unless it is told that the statement is not to persist.
+    pub(crate) keeps_statements: bool,
+}
+
+fn keeps_statements(options: &PgConnectOptions) -> bool {
+    let url = options.to_url_lossy();
+    url.query_pairs().all(|(name, value)| name != "statement-cache-capacity" || value != "0")
 }
 
 /// When a connection was last found lost.
@@ -44,6 +52,7 @@ impl Lost {
 impl Connections {
     /// A pool of this store's own. Nothing is sent only to see whether a connection that was just in use still works.
     pub(crate) fn own(options: PgConnectOptions, config: &Config) -> Self {
+        let keeps_statements = keeps_statements(&options);
         let lost = Lost::default();
         let known = lost.clone();
         let pool = PgPoolOptions::new()
@@ -55,17 +64,18 @@ impl Connections {
                 Box::pin(async move { Ok(!is_suspect || connection.ping().await.is_ok()) })
             })
             .connect_lazy_with(options);
-        Self { pool, lost, is_own: true }
+        Self { pool, lost, is_own: true, keeps_statements }
     }
 
     /// A pool of the application's.
     pub(crate) fn given(pool: PgPool) -> Self {
-        Self { pool, lost: Lost::default(), is_own: false }
+        let keeps_statements = keeps_statements(&pool.connect_options());
+        Self { pool, lost: Lost::default(), is_own: false, keeps_statements }
     }
 
     /// Waits for a connection, as long as the pool allows.
     pub(crate) async fn take(&self) -> Result<Lease, Error> {
-        Lease::take(&self.pool).await
+        Lease::take(&self.pool, self.keeps_statements).await
     }
 
     /// The same, and tries it: for what must not be left in doubt because a connection was lost while nobody used it.

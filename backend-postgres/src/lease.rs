@@ -2,9 +2,10 @@
 
 use std::ops::{Deref, DerefMut};
 
-use annalist_core::Error;
+use annalist_core::{Error, ErrorKind};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{Executor, PgConnection, PgPool, Postgres};
+use tokio::runtime::Handle;
 
 use crate::error;
 
@@ -14,19 +15,49 @@ use crate::error;
 pub(crate) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
     is_spoilt: bool,
+    /// Whether a transaction was begun and not ended.
+    is_open: bool,
+    /// Where it was taken. Closing needs a runtime, and a store may be dropped where none is entered.
+    runtime: Handle,
+    /// Whether statements stay prepared in their session, see [`Connections`](crate::connections::Connections).
+    pub(crate) keeps_statements: bool,
 }
 
 impl Lease {
     /// Waits for a connection, as long as the pool allows.
-    pub(crate) async fn take(pool: &PgPool) -> Result<Self, Error> {
+    pub(crate) async fn take(pool: &PgPool, keeps_statements: bool) -> Result<Self, Error> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Misconfigured("a Tokio runtime is needed".into())).with_source(error)
+        })?;
         let connection = pool.acquire().await.map_err(error::of_connecting)?;
-        Ok(Self { connection: Some(connection), is_spoilt: false })
+        Ok(Self { connection: Some(connection), is_spoilt: false, is_open: false, runtime, keeps_statements })
+    }
+
+    /// Begins what must happen in one session: preparing a statement and carrying it out. Without kept statements there may be a pooler in
+    /// between, which gives each transaction any session.
+    pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        if self.keeps_statements {
+            return Ok(());
+        }
+        self.is_open = true;
+        self.execute("BEGIN").await.map(drop)
+    }
+
+    /// Ends what was begun.
+    pub(crate) async fn end(&mut self) -> Result<(), sqlx::Error> {
+        if self.is_open {
+            self.execute("COMMIT").await?;
+            self.is_open = false;
+        }
+        Ok(())
     }
 
     /// Gives the connection back, with nothing on its way on it.
     pub(crate) fn give_back(mut self) {
-        if !self.is_spoilt {
-            self.connection = None;
+        if !self.is_spoilt && !self.is_open {
+            let connection = self.connection.take();
+            let _entered = self.runtime.enter();
+            drop(connection);
         }
     }
 
@@ -55,7 +86,9 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
+            let _entered = self.runtime.enter();
             connection.close_on_drop();
+            drop(connection);
         }
     }
 }

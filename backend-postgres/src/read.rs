@@ -297,6 +297,7 @@ async fn fetch(
     bounds: Bounds,
 ) -> Result<Answer, PageError> {
     let mut rows = Rows::new(stream);
+    let call = call.persistent(connection.keeps_statements);
     let mut answer = call.fetch(&mut **connection);
     let mut is_cut = false;
     while let Some(row) = answer.try_next().await? {

@@ -26,10 +26,16 @@ pub(crate) async fn look(
     accept_volatile: bool,
 ) -> Result<Server, Error> {
     let mut lease = connections.take().await?;
+    lease.begin().await.map_err(of_read)?;
     let flushes = check_settings(&mut lease, accept_volatile).await?;
     migrate::check(&mut lease, schema).await?;
     let text = schema.fill("SELECT id FROM {schema}.log");
-    let row = sqlx::query(AssertSqlSafe(text)).fetch_optional(&mut *lease).await.map_err(of_read)?;
+    let row = sqlx::query(AssertSqlSafe(text))
+        .persistent(false)
+        .fetch_optional(&mut *lease)
+        .await
+        .map_err(of_read)?;
+    lease.end().await.map_err(of_read)?;
     lease.give_back();
     let row = row.ok_or_else(|| Error::new(ErrorKind::Corrupt("the schema holds no log".into())))?;
     let log = LogId::from_uuid(row.try_get::<Id, _>(0).map_err(of_read)?.0);
@@ -37,11 +43,14 @@ pub(crate) async fn look(
 }
 
 /// Gives whether the server flushes what it commits.
-async fn check_settings(connection: &mut PgConnection, accept_volatile: bool) -> Result<bool, Error> {
+pub(crate) async fn check_settings(
+    connection: &mut PgConnection,
+    accept_volatile: bool,
+) -> Result<bool, Error> {
     let text = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
         current_setting('default_transaction_isolation'), current_setting('transaction_read_only') = 'on',
         current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
-    let row = sqlx::query(text).fetch_one(connection).await.map_err(of_read)?;
+    let row = sqlx::query(text).persistent(false).fetch_one(connection).await.map_err(of_read)?;
     let version: i32 = row.try_get(0).map_err(of_read)?;
     let encoding: String = row.try_get(1).map_err(of_read)?;
     let isolation: String = row.try_get(2).map_err(of_read)?;

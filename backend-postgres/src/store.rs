@@ -138,11 +138,16 @@ impl PostgresStore {
     async fn page_on(&self, connection: &mut Lease, read: &Read) -> Result<Page, PageError> {
         let config = &self.0.config;
         let bounds = Bounds { bytes_max: config.page_bytes_max, positions_max: config.page_positions_max };
-        match read.source() {
+        connection.begin().await?;
+        let page = match read.source() {
             Source::Stream(stream) => read::stream(connection, &self.0.schema, read, stream, bounds).await,
             Source::Log(query) => read::log(connection, &self.0.schema, read, query, bounds).await,
             _ => Err(Error::new(ErrorKind::Unsupported("an unknown source".to_owned())).into()),
+        };
+        if let Ok(_) | Err(PageError::Told(_)) = page {
+            connection.end().await?;
         }
+        page
     }
 
     async fn head(&self) -> Result<Position, Error> {

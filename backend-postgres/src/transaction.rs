@@ -56,7 +56,7 @@ impl PostgresStore {
         mut transaction: Transaction<'static, Postgres>,
         append: Append,
     ) -> Result<Receipt, Error> {
-        let statements = Statements::new(&self.0.schema);
+        let statements = Statements::new(&self.0.schema, self.0.connections.keeps_statements);
         let sent = send(&mut transaction, &statements, &self.0.log, std::slice::from_ref(&append)).await;
         // Nothing is committed before the end of the transaction, whatever became of the call.
         let answer = sent.map_err(error::of_read)?.pop().unwrap_or_else(|| Err(no_answer()));
@@ -77,6 +77,8 @@ impl PostgresStore {
     /// Saves a checkpoint in a transaction of the application's own, so that a projection in the same database moves with its checkpoint: what
     /// was handled is handled exactly once. Nothing is saved unless the transaction commits.
     ///
+    /// The transaction must be one of the same database, at the isolation level `READ COMMITTED`.
+    ///
     /// # Errors
     ///
     /// As [`CheckpointStore::save_checkpoint`](annalist_core::CheckpointStore::save_checkpoint). After any error the transaction is to be rolled back.
@@ -89,8 +91,8 @@ impl PostgresStore {
         self.check_open()?;
         let (text, mut log) = (self.0.schema.fill(SAVE), self.log_of(place));
         loop {
-            let row =
-                save(&text, owner, log, place).fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+            let call = save(&text, owner, log, place).persistent(self.0.connections.keeps_statements);
+            let row = call.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
             match saved(&row, owner, place, log)? {
                 None => return Ok(()),
                 Some(other) => log = other,

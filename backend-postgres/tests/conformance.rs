@@ -1,6 +1,8 @@
 //! The PostgreSQL store under the conformance suite.
 
 mod common;
+#[path = "common/way.rs"]
+mod way;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,16 +121,16 @@ impl Harness for Postgres {
 
     async fn address(&self) -> Result<SocketAddr, HookError> {
         let url = Shared::get().map_err(BoxError::from)?.url();
-        Ok(common::address(&url).map_err(BoxError::from)?)
+        Ok(way::address(&url).map_err(BoxError::from)?)
     }
 
     async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
         let url = Shared::get().map_err(BoxError::from)?.url();
-        Ok(self.stores.open(&url, &common::through(&url, address), namespace).await?)
+        Ok(self.stores.open(&url, &way::through(&url, address), namespace).await?)
     }
 
     fn secrets(&self) -> Vec<String> {
-        Shared::get().ok().and_then(|shared| common::password(&shared.url())).into_iter().collect()
+        Shared::get().ok().and_then(|shared| way::password(&shared.url())).into_iter().collect()
     }
 
     async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {

@@ -1,18 +1,21 @@
 //! What the integration tests share.
 
-use annalist::Store;
+#[cfg(feature = "postgres")]
+mod postgres;
 
-/// Every backend whose feature is on, and the URL of an empty store of it.
-const BACKENDS: &[(&str, &str)] = &[
-    #[cfg(feature = "memory")]
-    ("memory", "memory:?setup=true"),
-];
+use annalist::Store;
 
 /// An opened, empty store of every backend whose feature is on, with the backend's name.
 pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
-    assert!(!BACKENDS.is_empty(), "no backend's feature is on, so that nothing would be tested");
+    let urls: &[(&str, String)] = &[
+        #[cfg(feature = "memory")]
+        ("memory", "memory:?setup=true".to_owned()),
+        #[cfg(feature = "postgres")]
+        ("postgres", postgres::url_of_new_log()),
+    ];
+    assert!(!urls.is_empty(), "no backend's feature is on, so that nothing would be tested");
     let mut stores = Vec::new();
-    for (backend, url) in BACKENDS {
+    for (backend, url) in urls {
         stores.push((*backend, annalist::connect(url).await.unwrap()));
     }
     stores
