@@ -44,10 +44,11 @@ $$;
 -- The first `most` positions above `low` and up to `high` whose events match an item of a query. Stable: it sees what the statement
 -- around it sees. The part that likely fits the fewest events drives. The settings and OFFSET 0 keep the planner to reading an index in its order
 -- until there is enough: all else reads all that is left of the log for each page, and looks cheaper in a plan that is made once for all bounds.
+-- Such a plan looks so dear without its favourites that it would be compiled each time, which takes longer than it runs.
 CREATE FUNCTION {schema}.matching_v1(
     low bigint, high bigint, most bigint,
     of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
-) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     -- Up to so many positions are looked through, which is quicker than any index.
     few CONSTANT bigint := 500;
@@ -91,7 +92,7 @@ END $$;
 CREATE FUNCTION {schema}.matching_backward_v1(
     low bigint, high bigint, most bigint,
     of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
-) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
     few CONSTANT bigint := 500;
 BEGIN
