@@ -1,10 +1,17 @@
 //! The memory store under the conformance suite.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use annalist_conformance::{
-    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, conformance_main,
+    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
+
+fn no_connection() -> HookError {
+    HookError::NotApplicable("a store in memory has no connection to lose".to_owned())
+}
 
 #[derive(Default)]
 struct Memory {
@@ -43,8 +50,16 @@ impl Harness for Memory {
         }
     }
 
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        Err(HookError::NotApplicable("a store in memory has no server to kill".to_owned()))
+    }
+
     async fn fault(&self, _: &str, _: Fault) -> Result<(), HookError> {
-        Err(HookError::NotApplicable("a store in memory has no connection to lose".to_owned()))
+        Err(no_connection())
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(no_connection())
     }
 }
 

@@ -1,27 +1,24 @@
 //! Writing a batch: one call of one function in the server.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use annalist_core::{Append, Error, ErrorKind, Receipt};
 use annalist_engine::group_commit::{BatchError, BatchWriter};
 use async_trait::async_trait;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::batch::Batch;
 use crate::config::Schema;
+use crate::connections::Connections;
 use crate::error::{self, Fate};
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::verdict::Answer;
 
-/// A connection that was not used for this long is tried before a batch is sent on it: on one that was lost meanwhile the batch would be in
-/// doubt.
-const TRIED_AFTER: Duration = Duration::from_secs(1);
-
 /// Sends batches on a connection of its own, for as long as the pool has others.
 pub(crate) struct Appender {
-    pool: PgPool,
+    connections: Connections,
     log: Arc<Log>,
     statements: Statements,
     kept: Mutex<Option<(Lease, Instant)>>,
@@ -32,8 +29,8 @@ pub(crate) struct Appender {
 pub(crate) struct Statements {
     pub(crate) batch: Arc<str>,
     pub(crate) event: Arc<str>,
-    /// See [`keeps_statements`](crate::lease::keeps_statements).
-    pub(crate) are_kept: bool,
+    /// See [`Connections`].
+    are_kept: bool,
 }
 
 const ANSWER: &str = "log, first, versions, kinds, subjects, founds, positions";
@@ -49,23 +46,24 @@ impl Statements {
 }
 
 impl Appender {
-    pub(crate) fn new(pool: PgPool, log: Arc<Log>, statements: Statements) -> Self {
-        Self { pool, log, statements, kept: Mutex::default() }
+    pub(crate) fn new(connections: Connections, log: Arc<Log>, schema: &Schema) -> Self {
+        let statements = Statements::new(schema, connections.keeps_statements);
+        Self { connections, log, statements, kept: Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Lease, Error> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((mut lease, since)) = kept
-            && (since.elapsed() < TRIED_AFTER || lease.ping().await.is_ok())
+            && self.connections.works(&mut lease, since).await
         {
             return Ok(lease);
         }
-        Lease::take(&self.pool, self.statements.are_kept).await
+        self.connections.take().await
     }
 
     /// Keeps the connection for the next batch; a pool's only connection is given back to whoever else waits for it.
     fn keep(&self, lease: Lease) {
-        if self.pool.options().get_max_connections() < 2 {
+        if self.connections.pool.options().get_max_connections() < 2 {
             return lease.give_back();
         }
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((lease, Instant::now()));
@@ -123,6 +121,7 @@ impl BatchWriter for Appender {
             }
             // The connection is closed: whatever it has to do with the error ends with it.
             Err(error) => {
+                self.connections.note(&error);
                 let (fate, error) = error::judge(error);
                 failed(fate, error, appends.len())
             }

@@ -1,10 +1,13 @@
 //! One statement on a connection of the pool, within the deadline.
 
+use std::time::Duration;
+
 use annalist_core::EventStore;
 use annalist_core::{Error, ErrorKind, Limits};
+use futures::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query as Call;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, Execute, Postgres};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{of_read, of_write};
@@ -28,32 +31,55 @@ impl PostgresStore {
         self.capabilities().limits()
     }
 
+    /// Does something on a connection: waits for one here, and works on it in a task, so that whoever stops waiting neither breaks it nor keeps
+    /// it busy (C1). `None` where the deadline passes while it works.
+    pub(crate) async fn on_connection<T, W>(&self, deadline: Instant, work: W) -> Result<Option<T>, Error>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Lease) -> BoxFuture<'c, T> + Send + 'static,
+    {
+        let leased = timeout_at(deadline, self.0.connections.take()).await;
+        let mut lease = leased.map_err(|_| too_late("no connection was free by the deadline"))??;
+        let task = tokio::spawn(async move {
+            let done = timeout_at(deadline, work(&mut lease)).await.ok();
+            if done.is_some() {
+                lease.give_back();
+            }
+            done
+        });
+        task.await
+            .map_err(|lost| Error::new(ErrorKind::Internal("a request was lost".into())).with_source(lost))
+    }
+
     /// Carries out a statement, and gives its first row.
     pub(crate) async fn ask(
         &self,
-        call: Call<'_, Postgres, PgArguments>,
+        mut call: Call<'_, Postgres, PgArguments>,
         effect: Effect,
     ) -> Result<Option<PgRow>, Error> {
-        let deadline = Instant::now() + self.0.config.timeout;
-        let leased = timeout_at(deadline, Lease::take(&self.0.pool, self.0.keeps_statements)).await;
-        let mut lease = leased.map_err(|_| too_late("no connection was free by the deadline"))??;
-        let answered = async {
-            lease.begin().await?;
-            let row = call.persistent(self.0.keeps_statements).fetch_optional(&mut *lease).await?;
-            lease.end().await?;
-            Ok(row)
-        };
-        match timeout_at(deadline, answered).await {
-            Ok(Ok(row)) => {
-                lease.give_back();
+        let arguments = call.take_arguments().map_err(|error| of_read(sqlx::Error::Encode(error)))?;
+        let (text, arguments) = (call.sql(), arguments.unwrap_or_default());
+        let deadline = later(Instant::now(), self.0.config.timeout);
+        let is_kept = self.0.connections.keeps_statements;
+        let answer = self.on_connection(deadline, move |connection| {
+            Box::pin(async move {
+                connection.begin().await?;
+                let call = sqlx::query_with(text, arguments).persistent(is_kept);
+                let row = call.fetch_optional(&mut **connection).await?;
+                connection.end().await?;
                 Ok(row)
+            })
+        });
+        match answer.await? {
+            Some(Ok(row)) => Ok(row),
+            Some(Err(error)) => {
+                self.0.connections.note(&error);
+                Err(if effect == Effect::Writes { of_write(error) } else { of_read(error) })
             }
-            Ok(Err(error)) if effect == Effect::Writes => Err(of_write(error)),
-            Ok(Err(error)) => Err(of_read(error)),
-            Err(_) if effect == Effect::Writes => {
+            None if effect == Effect::Writes => {
                 Err(ErrorKind::Indeterminate("no answer by the deadline".to_owned()).into())
             }
-            Err(_) => Err(too_late("no answer by the deadline")),
+            None => Err(too_late("no answer by the deadline")),
         }
     }
 
@@ -66,4 +92,10 @@ impl PostgresStore {
         let row = self.ask(call, effect).await?;
         row.ok_or_else(|| Error::new(ErrorKind::Corrupt("the schema holds no log".into())))
     }
+}
+
+/// A point in time, at most the far future.
+pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
 }

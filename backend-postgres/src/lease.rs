@@ -16,8 +16,10 @@ pub(crate) struct Lease {
     connection: Option<PoolConnection<Postgres>>,
     /// Where it was taken. Closing needs a runtime, and a store may be dropped where none is entered.
     runtime: Handle,
-    /// See [`keeps_statements`].
+    /// See [`Connections`](crate::connections::Connections).
     keeps_statements: bool,
+    is_begun: bool,
+    is_spoilt: bool,
 }
 
 impl Lease {
@@ -27,34 +29,42 @@ impl Lease {
             Error::new(ErrorKind::Misconfigured("a Tokio runtime is needed".into())).with_source(error)
         })?;
         let connection = pool.acquire().await.map_err(error::of_connecting)?;
-        Ok(Self { connection: Some(connection), runtime, keeps_statements })
+        let connection = Some(connection);
+        Ok(Self { connection, runtime, keeps_statements, is_begun: false, is_spoilt: false })
     }
 
     /// Begins what must happen in one session: preparing a statement and carrying it out. Without kept statements there may be a pooler in
     /// between, which gives each transaction any session.
     pub(crate) async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        if self.keeps_statements { Ok(()) } else { self.execute("BEGIN").await.map(drop) }
+        if !self.keeps_statements {
+            self.is_begun = true;
+            self.execute("BEGIN").await?;
+        }
+        Ok(())
     }
 
-    /// Ends what was begun.
+    /// Ends what was begun. What was begun and not ended is undone by closing the connection.
     pub(crate) async fn end(&mut self) -> Result<(), sqlx::Error> {
-        if self.keeps_statements { Ok(()) } else { self.execute("COMMIT").await.map(drop) }
+        if self.is_begun && !self.is_spoilt {
+            self.execute("COMMIT").await?;
+            self.is_begun = false;
+        }
+        Ok(())
     }
 
     /// Gives the connection back, with nothing on its way on it.
     pub(crate) fn give_back(mut self) {
-        let connection = self.connection.take();
-        let _entered = self.runtime.enter();
-        drop(connection);
+        if !self.is_spoilt && !self.is_begun {
+            let connection = self.connection.take();
+            let _entered = self.runtime.enter();
+            drop(connection);
+        }
     }
-}
 
-/// Whether statements stay prepared in their session, which is so unless the driver's cache is off. Even then the driver gives each statement
-/// a name of its own, under which it would stay there for ever, unless it is told that the statement is not to persist.
-pub(crate) fn keeps_statements(pool: &PgPool) -> bool {
-    use sqlx::ConnectOptions;
-    let url = pool.connect_options().to_url_lossy();
-    url.query_pairs().all(|(name, value)| name != "statement-cache-capacity" || value != "0")
+    /// Says that there is something on its way on the connection, so that giving it back closes it.
+    pub(crate) fn spoil(&mut self) {
+        self.is_spoilt = true;
+    }
 }
 
 const GIVEN_BACK: &str = "a lease has its connection until it is given back";

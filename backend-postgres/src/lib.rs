@@ -5,6 +5,7 @@ mod batch;
 mod call;
 mod checkpoint;
 mod config;
+mod connections;
 mod error;
 mod lease;
 mod log;

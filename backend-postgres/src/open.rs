@@ -3,21 +3,18 @@
 use std::str::FromStr;
 #[cfg(feature = "testing")]
 use std::sync::Arc;
-use std::time::Duration;
 
 use annalist_core::{Error, ErrorKind};
 #[cfg(feature = "testing")]
 use annalist_engine::group_commit::BatchWriter;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgPool};
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::migrate;
 use crate::store::{PostgresStore, too_late};
-
-/// A connection that nobody used for this long is tried before it is used again.
-const TRIED_AFTER: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Opens the store in the database that a URL names, with a pool of its own.
@@ -31,7 +28,7 @@ impl PostgresStore {
     /// schema that is missing, a server that is read-only, too old or would lose data; [`ErrorKind::Unavailable`] where no server answers
     /// within [`Config::connect_timeout`].
     pub async fn connect(url: &str, config: Config) -> Result<Self, Error> {
-        Self::over(pool(url, &config)?, true, config, |writer| writer).await
+        Self::over(connections(url, &config)?, config, |writer| writer).await
     }
 
     /// Opens the store on a pool that the application has and keeps: closing the store leaves it open. One connection is enough; with more, one is
@@ -41,7 +38,7 @@ impl PostgresStore {
     ///
     /// As [`connect`](Self::connect).
     pub async fn open(pool: PgPool, config: Config) -> Result<Self, Error> {
-        Self::over(pool, false, config, |writer| writer).await
+        Self::over(Connections::given(pool), config, |writer| writer).await
     }
 
     /// As [`connect`](Self::connect), with something between the store's queue and its connections: for tests of what happens when the way
@@ -56,7 +53,7 @@ impl PostgresStore {
         config: Config,
         layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
     ) -> Result<Self, Error> {
-        Self::over(pool(url, &config)?, true, config, layer).await
+        Self::over(connections(url, &config)?, config, layer).await
     }
 
     /// Creates the schema in the database that a URL names, or brings it up to this version. Does nothing where all is there already; may be done by
@@ -66,7 +63,7 @@ impl PostgresStore {
     ///
     /// As [`connect`](Self::connect); [`ErrorKind::Misconfigured`] also where the user may not create it.
     pub async fn setup(url: &str, config: &Config) -> Result<(), Error> {
-        let pool = pool(url, config)?;
+        let pool = connections(url, config)?.pool;
         let done = Self::setup_on(&pool, config).await;
         let closed = async move { pool.close().await };
         match &done {
@@ -89,23 +86,14 @@ impl PostgresStore {
     }
 }
 
-/// A pool as this store likes it: nothing is sent only to see whether a connection that was just in use still works.
-fn pool(url: &str, config: &Config) -> Result<PgPool, Error> {
+fn connections(url: &str, config: &Config) -> Result<Connections, Error> {
     check_options(url)?;
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| Error::new(ErrorKind::Misconfigured("the URL is none of a PostgreSQL database".into())))?
         // A pooler in between refuses settings that it does not know.
         .extra_float_digits(None)
         .disable_statement_logging();
-    let pool = PgPoolOptions::new()
-        .max_connections(config.connections_max.max(1))
-        .acquire_timeout(config.connect_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRIED_AFTER || connection.ping().await.is_ok()) })
-        })
-        .connect_lazy_with(options);
-    Ok(pool)
+    Ok(Connections::own(options, config))
 }
 
 /// The options that the driver knows.

@@ -8,11 +8,12 @@ use annalist_core::{
 use futures::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query as Call;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::batch::items;
 use crate::config::Schema;
 use crate::error;
+use crate::lease::Lease;
 use crate::log::position;
 use crate::row::{Head, Rows};
 use crate::types::clamped;
@@ -23,7 +24,7 @@ use crate::verdict::number;
 pub(crate) struct Bounds {
     pub(crate) bytes_max: usize,
     pub(crate) positions_max: u64,
-    /// See [`keeps_statements`](crate::lease::keeps_statements).
+    /// See [`Connections`](crate::connections::Connections).
     pub(crate) keeps_statements: bool,
 }
 
@@ -58,7 +59,7 @@ fn order(direction: Direction) -> &'static str {
 
 /// Reads a page of a stream.
 pub(crate) async fn stream(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     schema: &Schema,
     read: &Read,
     stream: &StreamId,
@@ -97,7 +98,7 @@ pub(crate) async fn stream(
 
 /// Reads a page of the log.
 pub(crate) async fn log(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     schema: &Schema,
     read: &Read,
     query: &Query,
@@ -264,13 +265,13 @@ impl From<PageError> for Error {
 }
 
 async fn fetch(
-    connection: &mut PgConnection,
+    connection: &mut Lease,
     call: Call<'_, Postgres, PgArguments>,
     stream: Option<&StreamId>,
     bounds: Bounds,
 ) -> Result<Answer, PageError> {
     let mut rows = Rows::new(stream);
-    let mut answer = call.persistent(bounds.keeps_statements).fetch(connection);
+    let mut answer = call.persistent(bounds.keeps_statements).fetch(&mut **connection);
     let mut is_cut = false;
     while let Some(row) = answer.try_next().await? {
         if rows.bytes > bounds.bytes_max {
@@ -280,6 +281,10 @@ async fn fetch(
         rows.take(&row)?;
     }
     drop(answer);
+    if is_cut {
+        // The rest of the page is still on its way.
+        connection.spoil();
+    }
     let (head, events) = rows.finish()?;
     Ok(Answer { head, events, is_cut })
 }

@@ -1,11 +1,11 @@
 //! What must be true of a server and its schema before anything is trusted to it.
 
 use annalist_core::{Error, ErrorKind, LogId};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::config::Schema;
+use crate::connections::Connections;
 use crate::error::of_read;
-use crate::lease::Lease;
 use crate::migrate;
 use crate::types::Id;
 
@@ -21,12 +21,11 @@ const VERSION_MIN: i32 = 130_000;
 
 /// Looks at a server, and refuses one that would lose data or cannot serve.
 pub(crate) async fn look(
-    pool: &PgPool,
-    keeps_statements: bool,
+    connections: &Connections,
     schema: &Schema,
     accept_volatile: bool,
 ) -> Result<Server, Error> {
-    let mut lease = Lease::take(pool, keeps_statements).await?;
+    let mut lease = connections.take().await?;
     lease.begin().await.map_err(of_read)?;
     let flushes = check_settings(&mut lease, accept_volatile).await?;
     migrate::check(&mut lease, schema).await?;

@@ -13,12 +13,14 @@ use annalist_engine::{GroupCommit, Pace};
 use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::append::{Appender, Statements};
+use crate::append::Appender;
+use crate::call::later;
 use crate::config::{Config, LIMITS, Schema};
-use crate::error::is_of_connection;
-use crate::lease::{Lease, keeps_statements};
+use crate::connections::Connections;
+use crate::error::{is_of_connection, of_read};
+use crate::lease::Lease;
 use crate::log::Log;
 use crate::read::{self, Bounds, PageError};
 use crate::server;
@@ -45,11 +47,7 @@ pub struct PostgresStore(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) schema: Schema,
-    pub(crate) pool: PgPool,
-    /// See [`keeps_statements`](crate::lease::keeps_statements).
-    pub(crate) keeps_statements: bool,
-    /// Whether the pool was made for this store, and ends with it.
-    owns_pool: bool,
+    pub(crate) connections: Connections,
     capabilities: Capabilities,
     pub(crate) log: Arc<Log>,
     appender: Arc<Appender>,
@@ -60,23 +58,23 @@ pub(crate) struct Shared {
 const DURABLE: &str = "fsync = on, and synchronous_commit at least on, which is set where it is less";
 const VOLATILE: &str = "the server runs with fsync = off, which was accepted";
 
+/// How long closing waits for connections to be closed in good order.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 impl PostgresStore {
     /// Puts a store over a pool. `layer` may stand between its queue and its connections.
     pub(crate) async fn over(
-        pool: PgPool,
-        owns_pool: bool,
+        connections: Connections,
         config: Config,
         layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
     ) -> Result<Self, Error> {
         let schema = config.schema()?;
-        let keeps_statements = keeps_statements(&pool);
-        let look = server::look(&pool, keeps_statements, &schema, config.accept_volatile);
-        let looked_at = timeout(config.timeout, look).await;
+        let looked_at =
+            timeout(config.timeout, server::look(&connections, &schema, config.accept_volatile)).await;
         let server =
             looked_at.map_err(|_| too_late("the server did not answer while the store was opened"))??;
         let log = Arc::new(Log::new(server.log));
-        let appender =
-            Arc::new(Appender::new(pool.clone(), log.clone(), Statements::new(&schema, keeps_statements)));
+        let appender = Arc::new(Appender::new(connections.clone(), log.clone(), &schema));
         let (survives, settings) =
             if server.flushes { (Survives::PowerLoss, DURABLE) } else { (Survives::ProcessKill, VOLATILE) };
         let capabilities = Capabilities::full(LIMITS)
@@ -89,9 +87,7 @@ impl PostgresStore {
         Ok(Self(Arc::new(Shared {
             config,
             schema,
-            pool,
-            keeps_statements,
-            owns_pool,
+            connections,
             capabilities,
             log,
             appender,
@@ -109,7 +105,7 @@ impl PostgresStore {
     /// The pool on which it works.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
-        &self.0.pool
+        &self.0.connections.pool
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
@@ -117,40 +113,42 @@ impl PostgresStore {
     }
 
     /// One page, on whatever connection works: those that were lost while nobody used them are found out by using them.
-    async fn page(&self, read: &Read) -> Result<Page, Error> {
-        let mut spare = self.0.pool.num_idle();
+    async fn page(&self, read: Read, deadline: Instant) -> Result<Page, Error> {
+        let read = Arc::new(read);
+        let mut spare = self.pool().num_idle();
         loop {
-            let mut lease = Lease::take(&self.0.pool, self.0.keeps_statements).await?;
-            match self.page_on(&mut lease, read).await {
-                Ok(page) => {
-                    lease.give_back();
-                    return Ok(page);
+            let (store, read) = (self.clone(), read.clone());
+            let answer = self.on_connection(deadline, move |connection| {
+                Box::pin(async move { store.page_on(connection, &read).await })
+            });
+            match answer.await?.ok_or_else(|| too_late("no answer to a read by its deadline"))? {
+                Err(PageError::Driver(error)) => {
+                    self.0.connections.note(&error);
+                    if spare == 0 || !is_of_connection(&error) {
+                        return Err(of_read(error));
+                    }
+                    spare -= 1;
                 }
-                Err(PageError::Told(error)) => {
-                    lease.give_back();
-                    return Err(error);
-                }
-                Err(PageError::Driver(error)) if spare > 0 && is_of_connection(&error) => spare -= 1,
-                Err(error) => return Err(error.into()),
+                answer => return Ok(answer?),
             }
         }
     }
 
-    async fn page_on(&self, lease: &mut Lease, read: &Read) -> Result<Page, PageError> {
+    async fn page_on(&self, connection: &mut Lease, read: &Read) -> Result<Page, PageError> {
         let config = &self.0.config;
         let bounds = Bounds {
             bytes_max: config.page_bytes_max,
             positions_max: config.page_positions_max,
-            keeps_statements: self.0.keeps_statements,
+            keeps_statements: self.0.connections.keeps_statements,
         };
-        lease.begin().await?;
+        connection.begin().await?;
         let page = match read.source() {
-            Source::Stream(stream) => read::stream(lease, &self.0.schema, read, stream, bounds).await,
-            Source::Log(query) => read::log(lease, &self.0.schema, read, query, bounds).await,
+            Source::Stream(stream) => read::stream(connection, &self.0.schema, read, stream, bounds).await,
+            Source::Log(query) => read::log(connection, &self.0.schema, read, query, bounds).await,
             _ => Err(Error::new(ErrorKind::Unsupported("an unknown source".to_owned())).into()),
         };
         if let Ok(_) | Err(PageError::Told(_)) = page {
-            lease.end().await?;
+            connection.end().await?;
         }
         page
     }
@@ -179,9 +177,7 @@ impl EventStore for PostgresStore {
             self.0.capabilities.require(Capability::LocalReads)?;
         }
         let within = read.timeout_after().unwrap_or(self.0.config.timeout);
-        timeout(within, self.page(&read))
-            .await
-            .map_err(|_| too_late("no answer to a read by its deadline"))?
+        self.page(read, later(Instant::now(), within)).await
     }
 
     async fn subscribe(&self, subscribe: Subscribe) -> Result<Box<dyn Subscription>, Error> {
@@ -207,8 +203,9 @@ impl EventStore for PostgresStore {
         self.0.closed.send_replace(true);
         self.0.commits.close().await;
         self.0.appender.release();
-        if self.0.owns_pool {
-            self.0.pool.close().await;
+        if self.0.connections.is_own {
+            // It says goodbye to the server, which may not be there to hear it: what is left is closed without.
+            let _ = timeout(GOODBYE_MAX, self.pool().close()).await;
         }
         Ok(())
     }

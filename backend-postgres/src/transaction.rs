@@ -56,7 +56,7 @@ impl PostgresStore {
         mut transaction: Transaction<'static, Postgres>,
         append: Append,
     ) -> Result<Receipt, Error> {
-        let statements = Statements::new(&self.0.schema, self.0.keeps_statements);
+        let statements = Statements::new(&self.0.schema, self.0.connections.keeps_statements);
         let sent = send(&mut transaction, &statements, &self.0.log, std::slice::from_ref(&append)).await;
         // Nothing is committed before the end of the transaction, whatever became of the call.
         let answer = sent.map_err(error::of_read)?.pop().unwrap_or_else(|| Err(no_answer()));
@@ -91,7 +91,7 @@ impl PostgresStore {
         self.check_open()?;
         let (text, mut log) = (self.0.schema.fill(SAVE), self.log_of(place));
         loop {
-            let call = save(&text, owner, log, place).persistent(self.0.keeps_statements);
+            let call = save(&text, owner, log, place).persistent(self.0.connections.keeps_statements);
             let row = call.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
             match saved(&row, owner, place, log)? {
                 None => return Ok(()),

@@ -2,17 +2,22 @@
 
 use crate::Check;
 
+mod ambig;
 mod append;
 mod batch;
 mod conc;
+mod crash;
 mod errors;
+mod every;
 mod global;
 mod idem;
 mod limits;
 mod meta;
 mod model;
 mod names;
+mod network;
 mod payload;
+mod proc;
 mod read;
 mod res;
 mod snap;
@@ -37,6 +42,7 @@ pub fn all() -> Vec<Check> {
         batch::PARTS,
         idem::PARTS,
         errors::PARTS,
+        ambig::PARTS,
         global::PARTS,
         sub::PARTS,
         snap::PARTS,
@@ -45,6 +51,8 @@ pub fn all() -> Vec<Check> {
         conc::PARTS,
         model::PARTS,
         meta::PARTS,
+        proc::PARTS,
+        crash::PARTS,
     ];
     AREAS.iter().copied().flatten().copied().flatten().copied().collect()
 }

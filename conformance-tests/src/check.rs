@@ -22,7 +22,8 @@ pub struct Check {
     pub guarantee: &'static str,
     /// The area that it belongs to: `append`.
     pub area: &'static str,
-    /// 1 for what one caller sees, 2 for what many see at once.
+    /// 1 for what one caller sees, 2 for what many see at once, 3 for what a network that fails makes of it and for several processes, 4 for
+    /// servers that are killed.
     pub level: u8,
     /// How it tells.
     pub kind: Kind,
@@ -53,7 +54,7 @@ pub enum Kind {
     /// By many tries under concurrency; it names a minimum of operations with [`Cx::minimum_ops`], below which it is
     /// inconclusive, and its detection rate is published.
     Stochastic,
-    /// By every place at which a future can be dropped; it names a minimum as a stochastic one does.
+    /// By every place at which a future can be dropped, or a connection lost; it names a minimum as a stochastic one does.
     Sweep,
     /// By random operations against a model; it names a minimum as a stochastic one does.
     Model,

@@ -11,8 +11,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::Barrier;
 
+use crate::kept::Kept;
 use crate::panics::Panics;
-use crate::{BoxError, Failure, Fault, Handle, Harness, HookError, Rewind, Settings, Verdict, same_events};
+use crate::{
+    BoxError, Failure, Fault, Handle, Harness, HookError, Proxy, Rewind, Settings, Verdict, same_events,
+};
 
 /// What a check works with. Clones are the same context, for tasks of the check.
 ///
@@ -37,7 +40,7 @@ struct Inner {
     namespace: String,
     settings: Settings,
     main: Handle,
-    opened: Arc<Mutex<Vec<Handle>>>,
+    opened: Arc<Mutex<Kept>>,
     violations: Mutex<Vec<String>>,
     ops: AtomicU64,
     ops_min: AtomicU64,
@@ -59,7 +62,7 @@ impl Cx {
         harness: Arc<dyn Harness>,
         settings: Settings,
         panics: Panics,
-        opened: Arc<Mutex<Vec<Handle>>>,
+        opened: Arc<Mutex<Kept>>,
     ) -> Verdict<Self> {
         let namespace = crate::settings::namespace();
         let main = open(&*harness, &namespace, &settings, &opened).await?;
@@ -125,7 +128,7 @@ impl Cx {
     /// Drops a handle now, not at the end of the check: what still keeps its store open afterwards does so by itself. The handle must be the
     /// last clone that the check has.
     pub fn let_go(&self, handle: Handle) {
-        lock(&self.0.opened).retain(|opened| !Arc::ptr_eq(opened.store(), handle.store()));
+        lock(&self.0.opened).let_go(&handle);
     }
 
     async fn open_namespace(&self, namespace: &str) -> Verdict<Handle> {
@@ -158,6 +161,49 @@ impl Cx {
     /// As [`fault`](Self::fault).
     pub async fn held(&self) -> Verdict<Vec<EventId>> {
         hooked(crate::Hook::Fault, self.0.harness.held(&self.0.namespace).await)
+    }
+
+    /// Another, independent handle on the same namespace, and the [`Proxy`] that all its connections go through; the check is unverified where
+    /// the harness cannot open one. The proxy lives as long as the check keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unverified`], [`Failure::NotApplicable`], or a violation if the proxy or the handle cannot be opened.
+    pub async fn proxied(&self) -> Verdict<(Handle, Proxy)> {
+        let server = hooked(crate::Hook::Proxy, self.0.harness.address().await)?;
+        let started = Proxy::start(server).await;
+        let started = started
+            .map_err(|error| Failure::violation(format!("the suite's proxy cannot start: {error}")))?;
+        let opened = self.0.harness.open_through(&self.0.namespace, started.address()).await;
+        let handle = Handle::new(hooked(crate::Hook::Proxy, opened)?, self.0.settings.patience);
+        lock(&self.0.opened).push(&handle);
+        Ok((handle, started))
+    }
+
+    /// What no text of the store may contain.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        self.0.harness.secrets()
+    }
+
+    pub(crate) async fn agent_environment(&self) -> Verdict<Vec<(String, String)>> {
+        hooked(crate::Hook::Agent, self.0.harness.agent_environment().await)
+    }
+
+    pub(crate) async fn own_server(&self) -> Verdict<Arc<dyn crate::Server>> {
+        hooked(crate::Hook::Server, self.0.harness.own_server().await)
+    }
+
+    /// The namespace of the check.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// Makes a handle of what was opened; it is closed once the check is over.
+    pub(crate) fn keep(&self, opened: crate::Opened) -> Handle {
+        let handle = Handle::new(opened, self.0.settings.patience);
+        lock(&self.0.opened).push(&handle);
+        handle
     }
 
     /// What the store declares.
@@ -338,12 +384,12 @@ async fn open(
     harness: &dyn Harness,
     namespace: &str,
     settings: &Settings,
-    opened: &Mutex<Vec<Handle>>,
+    opened: &Mutex<Kept>,
 ) -> Verdict<Handle> {
     let failed =
         |error: BoxError| Failure::violation(format!("the harness could not open the store: {error}"));
     let handle = Handle::new(harness.open(namespace).await.map_err(failed)?, settings.patience);
-    lock(opened).push(handle.clone());
+    lock(opened).push(&handle);
     Ok(handle)
 }
 

@@ -28,7 +28,9 @@ pub struct Handle {
     events: Arc<dyn EventStore>,
     snapshots: Arc<dyn SnapshotStore>,
     checkpoints: Arc<dyn CheckpointStore>,
-    _guard: Arc<dyn Any + Send + Sync>,
+    guard: Arc<dyn Any + Send + Sync>,
+    /// Shared by the clones, to count them.
+    clones: Arc<()>,
     patience: Duration,
 }
 
@@ -60,7 +62,16 @@ pub struct Drained {
 impl Handle {
     pub(crate) fn new(opened: Opened, patience: Duration) -> Self {
         let Opened { events, snapshots, checkpoints, guard } = opened;
-        Self { events, snapshots, checkpoints, _guard: guard.into(), patience }
+        Self { events, snapshots, checkpoints, guard: guard.into(), clones: Arc::default(), patience }
+    }
+
+    /// Whether there are other clones.
+    pub(crate) fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.clones) > 1
+    }
+
+    pub(crate) fn into_guard(self) -> Arc<dyn Any + Send + Sync> {
+        self.guard
     }
 
     /// The event store.

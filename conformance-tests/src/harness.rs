@@ -3,10 +3,13 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use annalist_core::{CheckpointStore, EventId, EventStore, Position, SnapshotStore};
 use async_trait::async_trait;
+
+use crate::Server;
 
 /// Any error of a harness.
 ///
@@ -48,6 +51,12 @@ pub trait Harness: Send + Sync + 'static {
     /// What the backend works on, with its version: `PostgreSQL 17.2`.
     fn server(&self) -> String;
 
+    /// How many checks may run at once where the command line does not say: checks wait more than they compute, so that many more do than there
+    /// are cores. A server that needs a process for each connection does better with fewer.
+    fn checks_at_once(&self) -> usize {
+        32
+    }
+
     /// Opens a namespace: an empty log the first time, and each further time another, independent handle on the same
     /// data, with its own connections and caches. Names hold only `a-z`, `0-9` and `_`, begin with a letter and have at
     /// most 40 characters.
@@ -78,6 +87,33 @@ pub trait Harness: Send + Sync + 'static {
         Err(HookError::NotProvided)
     }
 
+    /// Where the server listens, for the suite to put its [`Proxy`](crate::Proxy) in front of. Needs
+    /// [`open_through`](Self::open_through) as well.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can tell; [`HookError::NotApplicable`] where there is no connection.
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(HookError::NotProvided)
+    }
+
+    /// Opens another, independent handle on a namespace, as [`open`](Self::open) does, all of whose connections go to this address instead
+    /// of the server's own. Nothing but the bytes in between tells it from the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`address`](Self::address), and whatever keeps the store from being opened.
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        let _ = (namespace, address);
+        Err(HookError::NotProvided)
+    }
+
+    /// What no error, log line or debug text may contain: the passwords, keys and tokens with which [`open`](Self::open) and
+    /// [`open_through`](Self::open_through) connect.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The ids of the events that are held up on their way by [`Fault::Stall`]: they have left the store's own queue.
     ///
     /// # Errors
@@ -85,6 +121,26 @@ pub trait Harness: Send + Sync + 'static {
     /// As [`fault`](Self::fault).
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         let _ = namespace;
+        Err(HookError::NotProvided)
+    }
+
+    /// What another process of this program needs in its environment, so that its harness opens the same namespaces on the same server: the
+    /// address of a server that this harness has started, say. The suite starts such processes by itself and calls nothing but
+    /// [`open`](Self::open) in them.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it.
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Err(HookError::NotProvided)
+    }
+
+    /// A server for one check alone, started afresh, because it will be killed.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it; [`HookError::NotApplicable`] where the store has no server.
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         Err(HookError::NotProvided)
     }
 }
@@ -138,6 +194,12 @@ pub enum Hook {
     Rewind,
     /// [`Harness::fault`].
     Fault,
+    /// [`Harness::address`] and [`Harness::open_through`].
+    Proxy,
+    /// [`Harness::agent_environment`].
+    Agent,
+    /// [`Harness::own_server`].
+    Server,
 }
 
 impl fmt::Display for Hook {
@@ -145,6 +207,9 @@ impl fmt::Display for Hook {
         f.write_str(match self {
             Self::Rewind => "rewind",
             Self::Fault => "fault",
+            Self::Proxy => "proxy",
+            Self::Agent => "agent_environment",
+            Self::Server => "own_server",
         })
     }
 }

@@ -29,7 +29,7 @@
 //! # let _ = CHECKS;
 //! ```
 //!
-//! - The entry: `guarantee` is the contract's name for it (`A3`), `level` 1 for what one caller sees and 2 for many at once, `kind` is one of
+//! - The entry: `guarantee` is the contract's name for it (`A3`), `level` 1 for what one caller sees, 2 for many at once, 3 for a network that fails and for several processes, 4 for servers that are killed, `kind` is one of
 //!   `Deterministic`, `Stochastic`, `Sweep`, `Model`. Then, where needed, in this order: `needs: [Processes]` (capabilities: not applicable
 //!   without), `hooks: [Rewind]`. `summary` is one sentence of the contract, `likely_cause` names the naive store that fails it.
 //! - [`Cx`] is the main [`Handle`] of a namespace of the check's own, so stream names need not be unique. [`Cx::fresh`] opens another, independent
@@ -49,7 +49,17 @@
 //!   holds all answers against the log. [`Model`] says what one caller must be answered.
 //! - Dropped futures: [`Sweep`] drops an operation after 0, 1, 2 … polls until it completes. Faults and restored backups: [`Cx::fault`], [`Cx::held`], [`Cx::rewind`], with
 //!   `hooks: […]` in the entry.
+//! - A network that fails: [`Cx::proxied`] gives a handle and the [`Proxy`] in front of its server, whose [`arm`](Proxy::arm) says which [`Trouble`] comes at which of the handle's
+//!   sends, with `hooks: [Proxy]` in the entry. `areas/network.rs` sweeps a trouble over all sends of an operation and holds what an append was told against the log;
+//!   `areas/every.rs` has every operation of the three traits. A fault that did not happen shows nothing: [`Proxy::has_fired`], or the count of a sweep, makes such a check inconclusive.
+//!   The log is looked at through the main handle, which does not go through the proxy.
 //! - Panics are caught, also in tasks of the store: nothing to do.
+//! - Other processes (`src/agent`): `Cx::agents` starts this program again in the role of agents, which are asked by lines of JSON and tell by
+//!   lines of JSON; what was acknowledged to one is told afterwards, so that it counts even if the agent is killed a moment later. They can be
+//!   killed and stopped. What their sessions note is merged into one history, on the one clock of the host.
+//! - Servers that are killed (`src/server.rs`, `src/areas/crash/storm.rs`): `Cx::served` gives the check a server of its own, and `Storm` writers
+//!   that are at work on it. A fault is proven before anything else: a killed process is waited for, a killed server must not answer; else the
+//!   check is inconclusive.
 //!
 //! # How a mutant is written
 //!
@@ -89,13 +99,18 @@
 //!   position by its numbers), `edit_signals`; the
 //!   fields of a `Page` can be set. `annalist_core::backend` makes all else.
 //! - `look.rs` looks at the honest store beneath, for a bug that decides by itself, and has `wrong_append!` for bugs without state in `append` alone.
+//! - `remote.rs` is a store that has a network: the memory store behind a socket. A bug that needs one is a `Flaw` of its client, a `Habit` of its connections, a `ServerFlaw`, or a
+//!   sender of `faulty.rs` that travels by its `carrier()`; `mutants/remote.rs` has them.
 //! - A bug that panics in a task of its own goes through `alone(…)`, because nobody can tell which check such a panic belongs to.
+//! - A bug between processes or of a server that is killed: `served.rs` has clients over a served memory store, one for each process
+//!   (`served(client)`), and what a server serves and what is left of it when it is killed (`with_fate`). Agents are the proof itself once more.
 //! - An honest store that is odd where the contract leaves room goes into `tests/proof/oddballs.rs`; all checks must pass on it.
 //!
 //! `cargo test -p annalist-conformance --test proof -- --mutant NAME --check NAME` runs some of it and tells what
 //! each check observed (is it the right reason?), `--full` runs every check on the mutant, `--runs 200`
 //! measures how often the checks that tell by chance find their mutants, `--oddball plain --check NAME` runs a check on the honest memory store.
 
+mod agent;
 mod areas;
 mod check;
 mod cx;
@@ -103,15 +118,21 @@ pub mod expect;
 mod handle;
 mod harness;
 pub mod history;
+mod kept;
+mod logs;
 mod main_program;
 mod make;
 mod model;
+mod os;
 mod panics;
+mod proxy;
 mod report;
 mod runner;
+mod server;
 mod settings;
 mod sweep;
 mod tail;
+mod traffic;
 mod verdict;
 
 #[doc(no_inline)]
@@ -123,13 +144,17 @@ pub use handle::{Drained, Handle, same_as_appended, same_events};
 pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};
 pub use model::Model;
+pub use proxy::{Proxy, Trouble};
 pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
+pub use server::Server;
 pub use settings::{Selection, Settings};
 pub use sweep::{PollLimit, Sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
 
+#[doc(hidden)]
+pub use agent::agent_program;
 #[doc(hidden)]
 pub use check::check;
 #[doc(hidden)]

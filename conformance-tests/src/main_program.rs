@@ -11,7 +11,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::report::Rerun;
-use crate::{Check, CheckResult, Harness, Outcome, Report, Selection, Settings, all, run_check};
+use crate::runner::Lanes;
+use crate::{Check, CheckResult, Harness, Outcome, Report, Selection, Settings, agent_program, all};
 
 /// Makes the suite a test target: the whole of `tests/conformance.rs` but for the [`Harness`], with `harness = false` in `Cargo.toml`.
 ///
@@ -53,15 +54,15 @@ macro_rules! conformance_main {
     };
 }
 
-/// Checks wait more than they compute, so that many more run at once than there are cores.
-const AT_ONCE_DEFAULT: usize = 32;
-
 /// What [`conformance_main!`](crate::conformance_main) calls.
 #[doc(hidden)]
 #[must_use]
 pub fn main_program(package: &'static str, harness: Arc<dyn Harness>) -> ExitCode {
+    if let Some(code) = agent_program(|| harness.clone()) {
+        return code;
+    }
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE_DEFAULT);
+    arguments.test_threads.get_or_insert_with(|| harness.checks_at_once());
     let environment = match Environment::read(|name| std::env::var(format!("ANNALIST_SUITE_{name}")).ok()) {
         Ok(environment) => environment,
         Err(message) => return failed(&message),
@@ -106,11 +107,14 @@ fn trials(
     results: &Results,
     package: &'static str,
 ) -> Vec<Trial> {
+    let lanes = Arc::new(Lanes::default());
     let trial = |check: Check| {
         let (harness, runtime, results) = (harness.clone(), runtime.clone(), results.clone());
+        let lanes = lanes.clone();
         let settings = selection.settings;
         Trial::ignorable_test(check.name, move || {
-            let result = runtime.block_on(runtime.spawn(run_check(harness.clone(), check, settings)));
+            let run = async move { lanes.run_check(harness, check, settings).await };
+            let result = runtime.block_on(runtime.spawn(run));
             let result =
                 result.map_err(|error| Failed::from(format!("the check itself was lost: {error}")))?;
             results.lock().unwrap_or_else(PoisonError::into_inner).push(result.clone());

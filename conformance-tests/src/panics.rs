@@ -74,7 +74,7 @@ fn install() {
     });
 }
 
-fn told(info: &PanicHookInfo<'_>) -> String {
+pub(crate) fn told(info: &PanicHookInfo<'_>) -> String {
     let message = {
         let payload = info.payload();
         let text = payload.downcast_ref::<&str>().copied();

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
+use tokio::sync::Semaphore;
 
+use crate::kept::Kept;
 use crate::panics::Panics;
-use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Report, Selection, Settings, Verdict};
+use crate::{Check, CheckResult, Cx, Failure, Harness, Hook, Report, Selection, Settings, Verdict};
 
 /// Runs the selected checks, several at once, each in a namespace of its own. Needs a multi-thread runtime of tokio.
 ///
@@ -31,11 +33,12 @@ use crate::{Check, CheckResult, Cx, Failure, Handle, Harness, Report, Selection,
 /// ```
 pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
     let settings = selection.settings;
+    let lanes = Arc::new(Lanes::default());
     let one = |check| {
-        let harness = harness.clone();
+        let (harness, lanes) = (harness.clone(), lanes.clone());
         // A task each, so that a check that computes does not hold up the others.
         async move {
-            let task = tokio::spawn(run_check(harness, check, settings));
+            let task = tokio::spawn(async move { lanes.run_check(harness, check, settings).await });
             task.await.unwrap_or_else(|error| lost(check, &error.to_string()))
         }
     };
@@ -47,6 +50,41 @@ pub async fn run(harness: Arc<dyn Harness>, selection: Selection) -> Report {
 fn lost(check: Check, why: &str) -> CheckResult {
     let failure = Failure::violation(format!("the check itself was lost: {why}"));
     CheckResult::new(check, Err(failure), Duration::ZERO, 0)
+}
+
+/// How many checks at once may start processes: all else that runs beside them has to share the machine.
+pub(crate) struct Lanes {
+    agents: Semaphore,
+    servers: Semaphore,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        const AGENTS_AT_ONCE: usize = 4;
+        const SERVERS_AT_ONCE: usize = 2;
+        Self { agents: Semaphore::new(AGENTS_AT_ONCE), servers: Semaphore::new(SERVERS_AT_ONCE) }
+    }
+}
+
+impl Lanes {
+    /// Runs one check, once there is room for what it starts.
+    pub(crate) async fn run_check(
+        &self,
+        harness: Arc<dyn Harness>,
+        check: Check,
+        settings: Settings,
+    ) -> CheckResult {
+        let lane = match check.hooks {
+            hooks if hooks.contains(&Hook::Server) => Some(&self.servers),
+            hooks if hooks.contains(&Hook::Agent) => Some(&self.agents),
+            _ => None,
+        };
+        let _room = match lane {
+            Some(lane) => Some(lane.acquire().await.expect("the lanes are never closed")),
+            None => None,
+        };
+        run_check(harness, check, settings).await
+    }
 }
 
 /// Runs one check.
@@ -71,7 +109,7 @@ fn lost(check: Check, why: &str) -> CheckResult {
 pub async fn run_check(harness: Arc<dyn Harness>, check: Check, settings: Settings) -> CheckResult {
     let started = Instant::now();
     let panics = Panics::watch();
-    let opened = Arc::new(Mutex::new(Vec::new()));
+    let opened = Arc::new(Mutex::new(Kept::default()));
     let mut ops = 0;
     let body = attempt(harness, check, settings, panics.clone(), opened.clone(), &mut ops);
     let guarded = AssertUnwindSafe(panics.clone().scope(tokio::time::timeout(settings.time_limit, body)));
@@ -92,7 +130,7 @@ async fn attempt(
     check: Check,
     settings: Settings,
     panics: Panics,
-    opened: Arc<Mutex<Vec<Handle>>>,
+    opened: Arc<Mutex<Kept>>,
     ops: &mut u64,
 ) -> Verdict {
     let cx = Cx::open(check.name, harness, settings, panics, opened).await?;
@@ -132,9 +170,9 @@ fn with_violations(verdict: Verdict, noted: Vec<String>) -> Verdict {
 }
 
 /// Closes what the check opened. What goes wrong in that is for the checks of closing to find.
-async fn close_all(opened: Arc<Mutex<Vec<Handle>>>, panics: &Panics) {
+async fn close_all(opened: Arc<Mutex<Kept>>, panics: &Panics) {
     const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
-    let handles = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
+    let handles = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
     let closing = futures::future::join_all(
         handles.iter().map(|handle| AssertUnwindSafe(handle.close()).catch_unwind()),
     );

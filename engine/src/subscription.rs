@@ -1,15 +1,21 @@
 //! A subscription over any store that can read pages and wait.
 
+use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use crate::group_commit::later;
 use annalist_core::{
     Capability, Consistency, Error, ErrorKind, EventStore, Page, Position, Query, Read, RecordedEvent,
     Signal, Start, Subscribe, Subscription,
 };
 use async_trait::async_trait;
+use futures::future::BoxFuture;
+use futures::poll;
+use tokio::task::JoinHandle;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 /// How long an outage is bridged where the subscription does not say.
@@ -46,8 +52,9 @@ pub async fn subscribe(
 
 /// A subscription that pulls: it reads a page after the last position seen, gives its events one by one, and waits for more.
 ///
-/// It has no task and no queue of its own: it holds one page, and a consumer that does not ask costs nothing (S6). Its state
-/// changes only between two awaits, so that dropping [`next`](Subscription::next) at any point loses nothing.
+/// It has no queue of its own: it holds one page, and a consumer that does not ask costs nothing (S6). A page that was asked for comes in a task
+/// where it does not come at once, and outlives a dropped [`next`](Subscription::next): nothing is lost, a consumer that looks again and again for a
+/// moment only gets on nevertheless, and one that stops looking keeps no connection busy.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -63,7 +70,6 @@ pub async fn subscribe(
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Follow {
     /// `None` once it has ended; dropping the store is what releases it.
     store: Option<Arc<dyn EventStore>>,
@@ -79,13 +85,39 @@ pub struct Follow {
     events: std::vec::IntoIter<RecordedEvent>,
     /// How far the page looked beyond its events; given as progress once they are.
     looked_to: Position,
+    /// The page that was asked for and is not there yet.
+    asked: Option<Asked>,
+    /// Since when there has been nothing to be read.
+    nothing_since: Option<Instant>,
     outage: Option<Outage>,
+}
+
+/// A task that ends with its handle.
+struct Asked(JoinHandle<Result<Page, Error>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Asked {
+    async fn answer(&mut self) -> Result<Page, Error> {
+        match (&mut self.0).await {
+            Ok(answer) => answer,
+            Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
+            Err(lost) => Err(Error::new(ErrorKind::Internal("a read was lost".to_owned())).with_source(lost)),
+        }
+    }
 }
 
 /// A running series of failed attempts.
 #[derive(Debug)]
 struct Outage {
-    since: Instant,
+    /// When it has lasted too long.
+    until: Instant,
+    /// When to try again.
+    again_at: Instant,
     pause: Duration,
 }
 
@@ -113,6 +145,8 @@ impl Follow {
             target: Some(head),
             events: Vec::new().into_iter(),
             looked_to: position,
+            asked: None,
+            nothing_since: None,
             outage: None,
         })
     }
@@ -152,45 +186,95 @@ impl Follow {
         self.events = page.events.into_iter();
     }
 
-    /// Reads on, and waits if there was nothing. Changes nothing but by its last step.
-    async fn advance(&mut self, store: &dyn EventStore) -> Result<(), Error> {
+    fn read(&self, store: &Arc<dyn EventStore>) -> BoxFuture<'static, Result<Page, Error>> {
         let mut read = Read::log(self.query.clone()).after(self.position).page_size(self.page_size);
         if self.local {
             read = read.local();
         }
-        let page = store.read(read).await?;
-        self.outage = None;
-        let nothing = page.events.is_empty() && page.next.is_none() && page.head <= self.position;
-        if !nothing {
-            self.take(page);
-            return Ok(());
-        }
-        // The bound makes a lost wake-up cost a delay and nothing else (S2).
-        let woken = timeout(store.capabilities().wake_up_max(), store.wait_for_more(self.position)).await;
-        // A store that wakes without reason must not keep its thread from everyone else.
-        consume_budget().await;
-        woken.unwrap_or(Ok(()))
+        let store = Arc::clone(store);
+        Box::pin(async move { store.read(read).await })
     }
 
-    /// Waits before the next attempt; gives the error back once the outage has lasted too long, or at once if it is none.
-    async fn bridge(&mut self, error: Error) -> Result<(), Error> {
+    /// The next page. Cancel-safe: what was asked for is not asked for again.
+    async fn page(&mut self, store: &Arc<dyn EventStore>) -> Result<Page, Error> {
+        if self.asked.is_none() {
+            let mut read = self.read(store);
+            match poll!(&mut read) {
+                Poll::Ready(answer) => return answer,
+                Poll::Pending => self.asked = Some(Asked(tokio::spawn(read))),
+            }
+        }
+        let asked = self.asked.as_mut().expect("it was asked for just now");
+        let answer = match &self.outage {
+            // An attempt may take no longer than is left of the outage.
+            Some(outage) => {
+                timeout_at(outage.until, asked.answer()).await.unwrap_or_else(|_| Err(too_long()))
+            }
+            None => asked.answer().await,
+        };
+        self.asked = None;
+        answer
+    }
+
+    /// Waits for more where there was nothing, and reads on. Changes nothing but by its last step.
+    async fn advance(&mut self, store: &Arc<dyn EventStore>) -> Result<(), Error> {
+        if let Some(since) = self.nothing_since {
+            // The bound makes a lost wake-up cost a delay and nothing else (S2).
+            let until = later(since, store.capabilities().wake_up_max());
+            let woken = timeout_at(until, store.wait_for_more(self.position)).await;
+            // A store that wakes without reason must not keep its thread from everyone else.
+            consume_budget().await;
+            self.nothing_since = None;
+            woken.unwrap_or(Ok(()))?;
+        }
+        let page = self.page(store).await?;
+        self.outage = None;
+        let nothing = page.events.is_empty() && page.next.is_none() && page.head <= self.position;
+        if nothing {
+            self.nothing_since = Some(Instant::now());
+        } else {
+            self.take(page);
+        }
+        Ok(())
+    }
+
+    /// Takes a failed attempt as part of an outage; gives the error back once that has lasted too long, or at once if it is none.
+    fn bridge(&mut self, error: Error) -> Result<(), Error> {
         if !matches!(error.kind(), ErrorKind::Unavailable(_) | ErrorKind::Indeterminate(_)) {
             return Err(error);
         }
-        let outage = self.outage.get_or_insert_with(|| Outage { since: Instant::now(), pause: BACKOFF_MIN });
-        if outage.since.elapsed() >= self.outage_max {
+        let now = Instant::now();
+        let outage = self.outage.get_or_insert_with(|| Outage {
+            until: later(now, self.outage_max),
+            again_at: now,
+            pause: BACKOFF_MIN,
+        });
+        if now >= outage.until {
             return Err(error);
         }
         warn!(%error, after = %self.position, "subscription lost its store and tries again");
-        let pause = outage.pause.min(self.outage_max.saturating_sub(outage.since.elapsed()));
+        outage.again_at = later(now, outage.pause).min(outage.until);
         outage.pause = (outage.pause * 2).min(BACKOFF_MAX);
-        sleep(pause).await;
         Ok(())
     }
 
     fn end(&mut self) {
         self.store = None;
+        self.asked = None;
         self.events = Vec::new().into_iter();
+    }
+}
+
+fn too_long() -> Error {
+    ErrorKind::Unavailable("the store did not answer before the outage had lasted too long".to_owned()).into()
+}
+
+impl fmt::Debug for Follow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follow")
+            .field("query", &self.query)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,8 +298,11 @@ impl Subscription for Follow {
             if let Some(signal) = self.ready() {
                 return Some(Ok(signal));
             }
-            if let Err(error) = self.advance(&*store).await
-                && let Err(error) = self.bridge(error).await
+            if let Some(outage) = &self.outage {
+                sleep_until(outage.again_at).await;
+            }
+            if let Err(error) = self.advance(&store).await
+                && let Err(error) = self.bridge(error)
             {
                 self.end();
                 return Some(Err(error));

@@ -82,6 +82,13 @@ impl Keeper {
 
     /// Starts the server and waits until it is ready. If it ends instead, the error has the end of its log.
     pub(crate) fn start(&mut self, mut is_ready: impl FnMut(Pid, &Path) -> bool) -> Result<()> {
+        if self.is_running() {
+            return Err(Error::new("the server is running already"));
+        }
+        if self.server.is_some() {
+            // It has ended by itself.
+            self.reap()?;
+        }
         let pid = self.ask("start")?;
         let pid = Pid::from_raw(pid).ok_or_else(|| Error::new("the keeper gave no process id"))?;
         self.server = Some(pid);

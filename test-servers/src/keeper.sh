@@ -2,6 +2,8 @@
 # has closed the pipe or has itself ended in whatever way, the server is ended and its folder removed.
 #
 # As the server's parent it is the only one who can free the server's process id: signals to it cannot hit a stranger.
+# When that process ends while the server stands still, the system sends both of us a hangup.
+trap '' HUP
 end_signal=$1
 folder=$2
 shift 2
@@ -22,6 +24,8 @@ while read -r word; do
     esac
 done
 if [ -n "$server" ]; then
+    # Children that stand still would hold up the end for seconds.
+    pkill -CONT -P "$server"
     kill -CONT "$server"
     kill -"$end_signal" "$server"
     wait "$server"

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annalist_test_servers::postgres::{Server, Settings};
 
@@ -20,7 +20,7 @@ fn processes_with(text: &str) -> Vec<String> {
 
 #[test]
 fn it_starts_with_default_durability_and_answers() {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let server = started();
     println!("start took {:.3} s", begun.elapsed().as_secs_f64());
     let settings = ["fsync", "synchronous_commit", "full_page_writes", "max_connections", "server_encoding"];
@@ -80,6 +80,20 @@ fn a_kill_ends_backends_at_work() {
     server.kill().unwrap();
     assert!(!client.wait().unwrap().success());
     server.restart().unwrap();
+}
+
+#[test]
+fn one_that_ended_by_itself_is_started_again() {
+    let server = started();
+    let pid = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().to_owned();
+    // As an operator would, behind the back of its handle.
+    assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    while server.is_running() {
+        std::thread::yield_now();
+    }
+    server.restart().unwrap();
+    assert_eq!(server.sql("SELECT 1").unwrap(), "1");
 }
 
 #[test]
@@ -161,31 +175,50 @@ fn a_panic_leaves_neither_process_nor_folder() {
     assert_eq!(processes_with(data.to_str().unwrap()), Vec::<String>::new());
 }
 
-/// Set for the process in which the test below runs a second time, only to hold a server until it is killed.
+/// Set for a process in which a test runs a second time, only to hold a server until it is killed.
 const HOLDER: &str = "ANNALIST_TEST_SERVERS_HOLDER";
 
-#[test]
-fn a_server_does_not_outlive_the_process_that_started_it() {
+/// Runs the test that is named in a process of its own, kills that process, and waits for what is to follow.
+fn nothing_is_left_when_its_process_is_killed(test: &str, paused: bool) {
     if std::env::var_os(HOLDER).is_some() {
         let server = started();
+        if paused {
+            server.pause().expect("it pauses");
+        }
         println!("\ndata {}", server.data().display());
         loop {
             std::thread::park();
         }
     }
-    let mut holder = Command::new(std::env::current_exe().unwrap());
-    holder.args(["--exact", "--nocapture", "a_server_does_not_outlive_the_process_that_started_it"]);
-    let mut holder = holder.env(HOLDER, "").stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    let data =
-        lines.map(Result::unwrap).find_map(|line| line.strip_prefix("data ").map(str::to_owned)).unwrap();
+    let mut holder = Command::new(std::env::current_exe().expect("we have a file"));
+    holder.args(["--exact", "--nocapture", test]).env(HOLDER, "").stdout(Stdio::piped());
+    let mut holder = holder.spawn().expect("it runs a second time");
+    let lines = BufReader::new(holder.stdout.take().expect("it is piped")).lines();
+    let mut data = lines.filter_map(|line| line.ok()?.strip_prefix("data ").map(str::to_owned));
+    let data = data.next().expect("it says where its data is");
     assert!(!processes_with(&data).is_empty());
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    let folder = std::path::Path::new(&data).parent().unwrap().to_owned();
-    // The folder goes last. That it never does would be seen as a test that never ends.
+    holder.kill().and_then(|()| holder.wait()).expect("it can be killed");
+    let folder = std::path::Path::new(&data).parent().expect("data is in a folder").to_owned();
+    // The folder goes last.
+    let killed = Instant::now();
     while folder.exists() {
+        assert!(killed.elapsed() < Duration::from_secs(60), "{} is still there", folder.display());
         std::thread::yield_now();
     }
     assert_eq!(processes_with(&data), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_does_not_outlive_the_process_that_started_it() {
+    nothing_is_left_when_its_process_is_killed(
+        "a_server_does_not_outlive_the_process_that_started_it",
+        false,
+    );
+}
+
+/// The end of a process whose grandchildren stand still is a hangup for all of their group, which once ended the keeper before
+/// its work: the server lived on for ever.
+#[test]
+fn nor_does_one_that_is_paused() {
+    nothing_is_left_when_its_process_is_killed("nor_does_one_that_is_paused", true);
 }

@@ -10,7 +10,7 @@ pub const VARIABLE: &str = "ANNALIST_TEST_POSTGRES_URL";
 /// A server for this process: the one that the environment names, else a private one.
 pub enum Shared {
     Given(String),
-    Own(Server),
+    Own(Box<Server>),
 }
 
 impl Shared {
@@ -18,7 +18,10 @@ impl Shared {
         static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
         let shared = SHARED.get_or_init(|| match std::env::var(VARIABLE) {
             Ok(url) if !url.is_empty() => Ok(Self::Given(url)),
-            _ => Server::start(Settings::default()).map(Self::Own).map_err(|error| error.to_string()),
+            _ => match Server::start(Settings::default()) {
+                Ok(server) => Ok(Self::Own(Box::new(server))),
+                Err(error) => Err(error.to_string()),
+            },
         });
         shared.as_ref().map_err(Clone::clone)
     }

@@ -6,9 +6,10 @@ use crate::{Check, Cx, Handle, Verdict};
 
 mod history;
 mod land;
+mod parked;
 mod winner;
 
-pub(crate) const PARTS: &[&[Check]] = &[winner::CHECKS, land::CHECKS, history::CHECKS];
+pub(crate) const PARTS: &[&[Check]] = &[winner::CHECKS, land::CHECKS, history::CHECKS, parked::CHECKS];
 
 type Answer = Result<Receipt, Error>;
 

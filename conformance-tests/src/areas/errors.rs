@@ -10,10 +10,19 @@ use crate::{Check, Cx, Verdict, checkpoint, checks, ensure, event, events, exact
 mod closed;
 mod extremes;
 mod faults;
+mod network;
+mod secrets;
 mod told;
 
-pub(crate) const PARTS: &[&[Check]] =
-    &[CHECKS, told::CHECKS, closed::CHECKS, extremes::CHECKS, faults::CHECKS];
+pub(crate) const PARTS: &[&[Check]] = &[
+    CHECKS,
+    told::CHECKS,
+    closed::CHECKS,
+    extremes::CHECKS,
+    faults::CHECKS,
+    network::CHECKS,
+    secrets::CHECKS,
+];
 
 checks! {
     area: "errors",

@@ -10,7 +10,8 @@ mod history;
 mod late;
 mod order;
 mod real_time;
-mod tail;
+mod stall;
+pub(in crate::areas) mod tail;
 
 pub(crate) const PARTS: &[&[Check]] = &[
     order::CHECKS,
@@ -20,6 +21,7 @@ pub(crate) const PARTS: &[&[Check]] = &[
     real_time::CHECKS,
     tail::CHECKS,
     late::CHECKS,
+    stall::CHECKS,
 ];
 
 fn all() -> Read {

@@ -1,8 +1,10 @@
 //! Checks of the area `meta`: that harness and store give the other checks what they build upon.
 
+use std::time::Duration;
+
 use annalist_core::Query;
 
-use crate::{Check, Cx, Handle, Verdict, checks, ensure, same_events, stream};
+use crate::{Check, Cx, Handle, Trouble, Verdict, checks, ensure, same_events, stream};
 
 pub(crate) const PARTS: &[&[Check]] = &[CHECKS];
 
@@ -17,6 +19,11 @@ checks! {
         guarantee: "R3", level: 1, kind: Deterministic,
         summary: "A second handle works on the same data and has nothing else in common with the first: closing either leaves the other at work.",
         likely_cause: "a harness that clones one pool, client or store instead of opening another",
+    }
+    proxy_in_between {
+        guarantee: "E1", level: 3, kind: Deterministic, hooks: [Proxy],
+        summary: "All that a handle sends goes through the suite's proxy, and nothing passes it while it lets nothing through.",
+        likely_cause: "a harness that opens its own server's address, or a pool that two handles share",
     }
     traffic_minimum {
         guarantee: "C2", level: 2, kind: Stochastic,
@@ -62,6 +69,24 @@ async fn fresh_is_fresh(cx: Cx) -> Verdict {
     third.works("Order-1").await?;
     cx.works("Order-1").await?;
     same_events(&third.read_log().await?, &cx.read_log().await?, "the log through the handles that are left")
+}
+
+async fn proxy_in_between(cx: Cx) -> Verdict {
+    let (handle, proxy) = cx.proxied().await?;
+    cx.within("an append through the proxy", handle.works("Order-1")).await??;
+    let (sends, replied) = (proxy.sends(), proxy.replied());
+    ensure!(
+        sends > 0 && replied > 0,
+        "an append and a read took {sends} sends and {replied} bytes of answers through the proxy"
+    );
+    proxy.arm(Trouble::Down).await;
+    let read = annalist_core::Read::log(Query::all()).timeout(Duration::from_millis(200));
+    let answer = cx.within("a read while the proxy is down", handle.read(read)).await?;
+    ensure!(answer.is_err(), "a read while the proxy is down gives {} events", answer?.events.len());
+    cx.within("an append past the proxy", cx.works("Order-1")).await??;
+    proxy.heal().await;
+    let through = cx.within("a read through the proxy", handle.read_log()).await??;
+    same_events(&through, &cx.read_log().await?, "the log through the proxy")
 }
 
 async fn traffic_minimum(cx: Cx) -> Verdict {

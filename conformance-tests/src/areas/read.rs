@@ -4,6 +4,7 @@ use annalist_core::{NewEvent, RecordedEvent, StreamId, Version};
 
 use crate::{Check, Handle, Verdict, events, exact, stream};
 
+mod cut;
 mod heads;
 mod local;
 mod pages;
@@ -15,6 +16,7 @@ mod under_load;
 
 pub(crate) const PARTS: &[&[Check]] = &[
     streams::CHECKS,
+    cut::CHECKS,
     ranges::CHECKS,
     pages::CHECKS,
     heads::CHECKS,

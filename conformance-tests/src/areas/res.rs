@@ -9,12 +9,20 @@ mod cancel_others;
 mod close;
 mod faults;
 mod load;
+mod network;
 mod runtimes;
 
 pub(super) use faults::{first_held, send};
 
-pub(crate) const PARTS: &[&[Check]] =
-    &[cancel::CHECKS, cancel_others::CHECKS, load::CHECKS, close::CHECKS, runtimes::CHECKS, faults::CHECKS];
+pub(crate) const PARTS: &[&[Check]] = &[
+    cancel::CHECKS,
+    cancel_others::CHECKS,
+    load::CHECKS,
+    close::CHECKS,
+    runtimes::CHECKS,
+    faults::CHECKS,
+    network::CHECKS,
+];
 
 /// Sees to it that the next acknowledged append of a handle is real: it is there for this handle and for another one, and both see the same
 /// log.

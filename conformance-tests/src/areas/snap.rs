@@ -5,13 +5,14 @@ use annalist_core::{Metadata, Snapshot, SnapshotSchema, StreamId, Version};
 use crate::{Check, Handle, Verdict, ensure_eq, schema, stream};
 
 mod apart;
+mod cut;
 mod keep;
 mod limits;
 mod prune;
 mod race;
 
 pub(crate) const PARTS: &[&[Check]] =
-    &[keep::CHECKS, apart::CHECKS, prune::CHECKS, limits::CHECKS, race::CHECKS];
+    &[keep::CHECKS, apart::CHECKS, prune::CHECKS, limits::CHECKS, race::CHECKS, cut::CHECKS];
 
 /// A stream and a schema that a check works with, and what it does with their snapshots.
 struct Shelf<'a> {

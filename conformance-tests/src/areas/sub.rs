@@ -8,6 +8,7 @@ mod cancel;
 mod catch_up;
 mod checkpoint;
 mod checkpoint_claim;
+mod checkpoint_cut;
 mod checkpoint_history;
 mod checkpoint_race;
 mod checkpoint_resume;
@@ -15,6 +16,7 @@ mod end;
 mod filter;
 mod live;
 mod load;
+mod outage;
 mod session;
 mod signals;
 mod slow;
@@ -22,6 +24,8 @@ mod start;
 
 pub(crate) const PARTS: &[&[Check]] = &[
     catch_up::CHECKS,
+    outage::CHECKS,
+    checkpoint_cut::CHECKS,
     start::CHECKS,
     live::CHECKS,
     signals::CHECKS,

@@ -4,6 +4,7 @@ use crate::Check;
 
 mod keeping;
 mod logs;
+mod noisy;
 mod writing;
 
-pub(crate) const PARTS: &[&[Check]] = &[logs::CHECKS, writing::CHECKS, keeping::CHECKS];
+pub(crate) const PARTS: &[&[Check]] = &[logs::CHECKS, writing::CHECKS, keeping::CHECKS, noisy::CHECKS];

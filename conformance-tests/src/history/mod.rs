@@ -8,6 +8,7 @@
 mod check;
 mod file;
 mod log;
+pub(crate) mod merge;
 mod record;
 mod search;
 

@@ -1,12 +1,14 @@
 //! Noting what clients do.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use annalist_core::{Append, Conflict, Error, ErrorKind, Query, Read, Receipt, RecordedEvent};
 
+use super::merge::{self, Noted};
 use super::{Answer, AppendCall, Call, EventText, History, LogEvent, Operation, ReadCall};
-use crate::{Drained, Handle, Verdict};
+use crate::{Drained, Handle, Verdict, os};
 
 /// Notes operations of many sessions, in one order of real time.
 ///
@@ -26,10 +28,36 @@ pub struct Recorder(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The moments of calls and returns: a counter orders them as real time does, and no two are equal.
-    clock: AtomicU64,
+    clock: Clock,
     sessions: AtomicU32,
     operations: Mutex<Vec<Operation>>,
+    witness: Option<Witness>,
+    /// Whether the store may have sent an append more than once by itself.
+    attempts: bool,
+}
+
+/// The moments of calls and returns.
+#[derive(Debug)]
+enum Clock {
+    /// A counter orders them as real time does, and no two are equal.
+    Counter(AtomicU64),
+    /// The clock that all processes of a host share. Two moments may be equal until [`merge::rank`] has made them numbers.
+    Host,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::Counter(AtomicU64::new(0))
+    }
+}
+
+/// Is told of each operation at its call and at its return.
+struct Witness(Box<dyn Fn(Noted) + Send + Sync>);
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness")
+    }
 }
 
 /// One client, who does one thing after the other through one handle.
@@ -56,6 +84,29 @@ impl Recorder {
         Self::default()
     }
 
+    /// A recorder whose moments are those of the host's clock, so that what other processes report can be [merged](super::merge::Merged).
+    pub(crate) fn of_processes() -> Self {
+        Self(Arc::new(Shared { clock: Clock::Host, ..Shared::default() }))
+    }
+
+    /// The same where connections are lost. A store may then send an append again by itself, and learn that it was there already: its first
+    /// attempt counts as an operation of unknown outcome.
+    pub(crate) fn through_faults() -> Self {
+        Self(Arc::new(Shared { clock: Clock::Host, attempts: true, ..Shared::default() }))
+    }
+
+    /// A recorder in another process: each call and each return is told to `witness`, and nothing is kept.
+    pub(crate) fn told_to(first_session: u32, witness: impl Fn(Noted) + Send + Sync + 'static) -> Self {
+        let sessions = AtomicU32::new(first_session);
+        let witness = Some(Witness(Box::new(witness)));
+        Self(Arc::new(Shared { clock: Clock::Host, sessions, witness, ..Shared::default() }))
+    }
+
+    /// Takes operations in that others have noted.
+    pub(crate) fn add(&self, operations: impl IntoIterator<Item = Operation>) {
+        self.operations().extend(operations);
+    }
+
     /// A new session on a handle.
     #[must_use]
     pub fn session(&self, handle: &Handle) -> Session {
@@ -76,7 +127,13 @@ impl Recorder {
     /// A violation if the log cannot be read.
     pub async fn history(&self, handle: &Handle) -> Verdict<History> {
         let log = handle.read_log().await?;
-        let operations = self.operations().clone();
+        let mut operations = self.operations().clone();
+        if self.0.attempts {
+            merge::add_attempts(&mut operations);
+        }
+        if matches!(self.0.clock, Clock::Host) {
+            merge::rank(&mut operations);
+        }
         Ok(History { operations, log: log.iter().map(logged).collect() })
     }
 
@@ -87,7 +144,12 @@ impl Recorder {
     ///
     /// A violation if the history has no explanation.
     pub async fn judge(&self, cx: &crate::Cx, name: &str) -> Verdict {
-        let history = self.history(&cx.fresh().await?).await?;
+        self.judge_through(&cx.fresh().await?, cx, name).await
+    }
+
+    /// The same, of a log that this handle reads.
+    pub(crate) async fn judge_through(&self, handle: &Handle, cx: &crate::Cx, name: &str) -> Verdict {
+        let history = self.history(handle).await?;
         let Err(why) = history.check() else { return Ok(()) };
         let file = std::env::temp_dir().join(format!("annalist-history-{name}-{}.jsonl", cx.seed()));
         let saved = match history.save(&file) {
@@ -102,7 +164,28 @@ impl Recorder {
     }
 
     fn now(&self) -> u64 {
-        self.0.clock.fetch_add(1, Ordering::SeqCst)
+        match &self.0.clock {
+            Clock::Counter(counter) => counter.fetch_add(1, Ordering::SeqCst),
+            Clock::Host => os::now(),
+        }
+    }
+
+    fn begun(&self, operation: &Operation) {
+        if let Some(Witness(witness)) = &self.0.witness {
+            witness(Noted::Begun(Box::new(operation.clone())));
+        }
+    }
+
+    /// One that was dropped stays begun for whoever is told.
+    fn ended(&self, operation: Operation) {
+        match &self.0.witness {
+            None => self.operations().push(operation),
+            Some(Witness(witness)) => {
+                if let Operation { session, returned: Some(returned), answer, .. } = operation {
+                    witness(Noted::Ended { session, returned, answer });
+                }
+            }
+        }
     }
 }
 
@@ -115,10 +198,7 @@ impl Session {
     pub async fn append(&self, append: Append) -> Result<Receipt, Error> {
         let note = self.begin(Call::Append(AppendCall::of(&append)));
         let result = self.handle.append(append).await;
-        note.end(match &result {
-            Ok(receipt) => committed(receipt),
-            Err(error) => refused(error),
-        });
+        note.end(Answer::of_append(&result));
         result
     }
 
@@ -130,10 +210,7 @@ impl Session {
     pub async fn read(&self, read: Read) -> Verdict<Drained> {
         let note = self.begin(Call::Read(ReadCall::of(&read)));
         let drained = self.handle.drain(read).await?;
-        let events = drained.events.iter();
-        let events =
-            events.map(|event| (event.stream().clone(), event.version(), event.id(), event.position()));
-        note.end(Answer::Events { events: events.collect(), head: drained.head, version: drained.version });
+        note.end(Answer::of_read(&drained));
         Ok(drained)
     }
 
@@ -160,6 +237,8 @@ impl Session {
             call,
             answer: Answer::Unknown,
         };
+        // Whatever reaches the store was told before.
+        self.recorder.begun(&operation);
         Note { recorder: &self.recorder, operation: Some(operation) }
     }
 }
@@ -175,14 +254,34 @@ impl Note<'_> {
         if let Some(mut operation) = self.operation.take() {
             operation.returned = Some(self.recorder.now());
             operation.answer = answer;
-            self.recorder.operations().push(operation);
+            self.recorder.ended(operation);
         }
     }
 }
 
 impl Drop for Note<'_> {
     fn drop(&mut self) {
-        self.recorder.operations().extend(self.operation.take());
+        if let Some(operation) = self.operation.take() {
+            self.recorder.ended(operation);
+        }
+    }
+}
+
+impl Answer {
+    /// What was answered to an append.
+    pub(crate) fn of_append(result: &Result<Receipt, Error>) -> Self {
+        match result {
+            Ok(receipt) => committed(receipt),
+            Err(error) => refused(error),
+        }
+    }
+
+    /// What a read gave.
+    pub(crate) fn of_read(drained: &Drained) -> Self {
+        let events = drained.events.iter();
+        let events =
+            events.map(|event| (event.stream().clone(), event.version(), event.id(), event.position()));
+        Self::Events { events: events.collect(), head: drained.head, version: drained.version }
     }
 }
 

@@ -46,9 +46,20 @@ impl Way {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         self.state().fault = fault;
         self.changed.notify_waiters();
+    }
+
+    /// Whether the next batch must not leave at all, which uses up one refusal.
+    pub fn refuses(&self) -> bool {
+        let refuses = matches!(self.state().fault, Fault::Refuse(_));
+        refuses && matches!(self.meet(), Fault::Refuse(_))
+    }
+
+    /// The ids of the events that are held up.
+    pub fn held(&self) -> Vec<EventId> {
+        self.state().held.clone()
     }
 
     /// The fault that the next batch meets, which uses up one of them.
@@ -66,9 +77,12 @@ impl Way {
 
     /// Sends a batch to the log, where each append is decided by itself. Dropping the future loses the reply, and nothing else: what has been
     /// sent arrives.
-    pub async fn send(self: &Arc<Self>, log: &MemoryStore, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
-        // The log is there as long as anything travels, whatever becomes of the handle that sent it.
-        let (way, log, batch) = (self.clone(), log.another_handle(), batch.to_vec());
+    pub async fn send(
+        self: &Arc<Self>,
+        log: Arc<dyn EventStore>,
+        batch: &[Append],
+    ) -> Result<Vec<Answer>, Loss> {
+        let (way, batch) = (self.clone(), batch.to_vec());
         let met = self.meet();
         if matches!(met, Fault::Refuse(_)) {
             return Err(Loss::NotSent);
@@ -104,6 +118,27 @@ impl Way {
     }
 }
 
+/// What brings batches to a log.
+#[async_trait]
+pub trait Carrier: Send + Sync + 'static {
+    /// Sends a batch. Dropping the future loses the reply; what has been sent arrives.
+    async fn send(&self, batch: &[Append]) -> Result<Vec<Answer>, Loss>;
+}
+
+/// The way from one handle.
+struct FromHandle {
+    way: Arc<Way>,
+    log: MemoryStore,
+}
+
+#[async_trait]
+impl Carrier for FromHandle {
+    async fn send(&self, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
+        // The log is there as long as anything travels, whatever becomes of the handle that sent it.
+        self.way.send(Arc::new(self.log.another_handle()), batch).await
+    }
+}
+
 /// How a handle sends its appends.
 #[async_trait]
 pub trait Sender: Send + Sync + 'static {
@@ -114,7 +149,7 @@ pub trait Sender: Send + Sync + 'static {
 }
 
 /// Makes the sender of a handle.
-pub type MakeSender = fn(Arc<Way>, MemoryStore) -> Arc<dyn Sender>;
+pub type MakeSender = fn(Arc<dyn Carrier>) -> Arc<dyn Sender>;
 
 /// A world of stores that append through a sender.
 pub struct Faulty {
@@ -137,7 +172,8 @@ impl World for Faulty {
     }
 
     async fn open(&self, namespace: &str, honest: MemoryStore) -> Result<Opened, BoxError> {
-        let sender = (self.sender)(self.ways.get(namespace, Arc::default), honest.clone());
+        let way = self.ways.get(namespace, Arc::default);
+        let sender = (self.sender)(Arc::new(FromHandle { way, log: honest.clone() }));
         let events = Arc::new(Sending { honest: honest.clone(), sender });
         let honest = Arc::new(honest);
         Ok(Opened::of(events, honest.clone(), honest))
@@ -149,7 +185,7 @@ impl World for Faulty {
     }
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
-        Ok(self.ways.get(namespace, Arc::default).state().held.clone())
+        Ok(self.ways.get(namespace, Arc::default).held())
     }
 }
 

@@ -15,11 +15,14 @@ mod oddballs;
 mod one_pool;
 mod options;
 mod output;
+mod remote;
 mod senders;
+mod served;
 mod world;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    matrix::main()
+    // Agents are this program once more.
+    served::play_agent().unwrap_or_else(matrix::main)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use annalist_conformance::{Check, CheckResult, Outcome, Settings, run_check};
+use annalist_conformance::{Check, CheckResult, Hook, Outcome, Settings, run_check};
 use futures::StreamExt;
 
 use crate::mutants::Mutant;
@@ -35,7 +35,9 @@ impl Pace {
     }
 
     fn with_oddballs(options: &Options) -> Self {
-        Self { at_once: 64, settings: Settings { seed: options.seed, ..Settings::default() } }
+        // Nothing that comes is waited for in vain here, so that patience costs nothing, and a crowded machine is no violation.
+        let patience = Duration::from_secs(30);
+        Self { at_once: 64, settings: Settings { seed: options.seed, patience, ..Settings::default() } }
     }
 }
 
@@ -159,6 +161,9 @@ fn jobs_of_odd<'a>(
     })
 }
 
+/// How many checks run at once that start processes of their own, beside all others.
+const CROWDING_AT_ONCE: usize = 6;
+
 async fn run_all(jobs: Vec<Job>, pace: Pace) -> Vec<(usize, CheckResult)> {
     let one = |job: Job| async move {
         let Job { store, harness, check, settings } = job;
@@ -166,8 +171,14 @@ async fn run_all(jobs: Vec<Job>, pace: Pace) -> Vec<(usize, CheckResult)> {
         (store, task.await.expect("the runner itself does not panic"))
     };
     let (alone, together): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.harness.alone());
-    let mut results: Vec<_> =
-        futures::stream::iter(together).map(one).buffer_unordered(pace.at_once).collect().await;
+    let starts_processes =
+        |job: &Job| job.check.hooks.iter().any(|hook| matches!(hook, Hook::Agent | Hook::Server));
+    let (crowding, light): (Vec<_>, Vec<_>) = together.into_iter().partition(starts_processes);
+    let (mut results, crowded): (Vec<_>, Vec<_>) = futures::join!(
+        futures::stream::iter(light).map(one).buffer_unordered(pace.at_once).collect(),
+        futures::stream::iter(crowding).map(one).buffer_unordered(CROWDING_AT_ONCE).collect(),
+    );
+    results.extend(crowded);
     for job in alone {
         results.push(one(job).await);
     }

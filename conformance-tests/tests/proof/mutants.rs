@@ -7,6 +7,7 @@ use crate::world::World;
 mod append;
 mod batch;
 mod conc;
+mod crash;
 mod errors;
 mod global;
 mod idem;
@@ -15,12 +16,15 @@ mod meta;
 mod model;
 mod names;
 mod payload;
+mod proc;
 mod read;
+mod remote;
 mod res;
 mod snap;
 mod sub;
 mod tenant;
 
+pub use global::late_commit;
 pub use snap::honest_cabinets;
 pub use sub::wide_epochs;
 
@@ -56,6 +60,9 @@ pub fn all() -> Vec<Mutant> {
         conc::PARTS,
         model::PARTS,
         meta::PARTS,
+        remote::PARTS,
+        proc::PARTS,
+        crash::PARTS,
     ];
     AREAS.iter().copied().flatten().copied().flatten().copied().collect()
 }

@@ -4,29 +4,27 @@ use std::sync::Arc;
 
 use annalist_core::{Append, Error, ErrorKind, Receipt};
 use annalist_engine::group_commit::{BatchError, BatchWriter, Config, GroupCommit, Mates};
-use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::RwLock;
 
-use crate::faulty::{Answer, Loss, Sender, TIMEOUT, Way, indeterminate, unavailable};
+use crate::faulty::{Answer, Carrier, Loss, Sender, TIMEOUT, indeterminate, unavailable};
 
 /// Sends each append by itself, once, and waits for the reply until its deadline.
 pub struct Direct {
-    way: Arc<Way>,
-    log: MemoryStore,
+    way: Arc<dyn Carrier>,
     /// Held by every append, and taken by the close that waits for them.
     open: RwLock<()>,
 }
 
 impl Direct {
-    pub fn new(way: Arc<Way>, log: MemoryStore) -> Self {
-        Self { way, log, open: RwLock::default() }
+    pub fn new(way: Arc<dyn Carrier>) -> Self {
+        Self { way, open: RwLock::default() }
     }
 
     /// One attempt: the answer, what was lost, or `None` at the deadline.
     pub async fn attempt(&self, append: &Append) -> Option<Result<Answer, Loss>> {
         let timeout = append.timeout_after().unwrap_or(TIMEOUT);
-        let sent = self.way.send(&self.log, std::slice::from_ref(append));
+        let sent = self.way.send(std::slice::from_ref(append));
         let sent = tokio::time::timeout(timeout, sent).await.ok()?;
         Some(sent.map(|answers| answers.into_iter().next().expect("one append has one answer")))
     }
@@ -49,20 +47,17 @@ impl Sender for Direct {
     }
 }
 
-pub fn direct(way: Arc<Way>, log: MemoryStore) -> Arc<dyn Sender> {
-    Arc::new(Direct::new(way, log))
+pub fn direct(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    Arc::new(Direct::new(way))
 }
 
 /// Writes batches over the way.
-pub struct Writer {
-    pub way: Arc<Way>,
-    pub log: MemoryStore,
-}
+pub struct Writer(pub Arc<dyn Carrier>);
 
 #[async_trait]
 impl BatchWriter for Writer {
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
-        self.way.send(&self.log, batch).await.map_err(|loss| match loss {
+        self.0.send(batch).await.map_err(|loss| match loss {
             Loss::NotSent => BatchError::NotSent(unavailable("the batch was not sent")),
             Loss::Unknown => BatchError::Unknown(indeterminate("the reply was lost")),
         })
@@ -92,6 +87,6 @@ pub fn group_config() -> Config {
     config
 }
 
-pub fn grouped(way: Arc<Way>, log: MemoryStore) -> Arc<dyn Sender> {
-    Arc::new(Grouped(GroupCommit::new(Arc::new(Writer { way, log }), group_config())))
+pub fn grouped(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    Arc::new(Grouped(GroupCommit::new(Arc::new(Writer(way)), group_config())))
 }

@@ -1,8 +1,9 @@
 //! How far a bug reaches: one handle, one database, or all of them; and the harness that opens broken stores.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind};
+use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server};
 use annalist_core::EventId;
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
@@ -58,6 +59,37 @@ pub trait World: Send + Sync + 'static {
         Err(HookError::NotApplicable("has no connection to lose".to_owned()))
     }
 
+    /// Where the server listens.
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(HookError::NotApplicable("has no connection to lose".to_owned()))
+    }
+
+    /// Opens a handle whose connections go to this address.
+    async fn open_through(
+        &self,
+        namespace: &str,
+        honest: MemoryStore,
+        address: SocketAddr,
+    ) -> Result<Opened, HookError> {
+        let _ = (namespace, honest, address);
+        Err(HookError::NotProvided)
+    }
+
+    /// What agents need in their environment, besides the name of the store.
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Err(HookError::NotApplicable("is in the memory of one process".to_owned()))
+    }
+
+    /// A server of one check's own.
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        Err(HookError::NotApplicable("has no server".to_owned()))
+    }
+
+    /// What no text may contain.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What is held up on the way.
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         let _ = namespace;
@@ -104,6 +136,31 @@ impl World for Alone {
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         self.0.held(namespace).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        self.0.address().await
+    }
+
+    async fn open_through(
+        &self,
+        namespace: &str,
+        honest: MemoryStore,
+        address: SocketAddr,
+    ) -> Result<Opened, HookError> {
+        self.0.open_through(namespace, honest, address).await
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        self.0.agent_environment().await
+    }
+
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        self.0.own_server().await
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
     }
 }
 
@@ -192,5 +249,27 @@ impl Harness for WorldHarness {
 
     async fn held(&self, namespace: &str) -> Result<Vec<EventId>, HookError> {
         self.world.held(namespace).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        self.world.address().await
+    }
+
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        self.world.open_through(namespace, self.honest(namespace).another_handle(), address).await
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        let mut environment = self.world.agent_environment().await?;
+        environment.push((crate::served::STORE.to_owned(), self.name.to_owned()));
+        Ok(environment)
+    }
+
+    async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
+        self.world.own_server().await
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.world.secrets()
     }
 }

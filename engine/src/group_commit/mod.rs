@@ -226,7 +226,7 @@ impl Drop for Ticket<'_> {
 }
 
 /// A point in time, at most the far future.
-fn later(now: Instant, duration: Duration) -> Instant {
+pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
     now.checked_add(duration).unwrap_or_else(|| now + FAR)
 }

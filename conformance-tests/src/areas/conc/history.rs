@@ -1,11 +1,8 @@
 //! Whole histories of mixed operations, which one order must explain.
 
-use annalist_core::{Append, ExpectedVersion, NewEvent, Query, Read};
-use rand::Rng;
-use rand::rngs::StdRng;
-
-use crate::history::{Recorder, Session};
-use crate::{Cx, Verdict, checks, exact, stream, tagged};
+use crate::history::Recorder;
+use crate::traffic::Client;
+use crate::{Cx, Verdict, checks};
 
 checks! {
     area: "conc",
@@ -26,81 +23,6 @@ checks! {
     }
 }
 
-const STREAMS: [&str; 4] = ["Order-1", "Order-2", "Cart-1", "Cart-2"];
-const TAGS: [&str; 3] = ["red", "green", "blue"];
-
-/// One client of a history: what it saw last, and what it has sent.
-struct Client {
-    session: Session,
-    rng: StdRng,
-    sent: Vec<Append>,
-}
-
-impl Client {
-    fn made(&mut self) -> Vec<NewEvent> {
-        let count = self.rng.random_range(1..4);
-        (0..count).map(|_| tagged("Made", &[TAGS[self.rng.random_range(0..TAGS.len())]])).collect()
-    }
-
-    async fn expectation(&mut self, name: &str, contended: bool) -> Verdict<ExpectedVersion> {
-        Ok(match self.rng.random_range(0..6) {
-            0 if !contended => ExpectedVersion::Any,
-            1 if !contended => ExpectedVersion::Exists,
-            2 => ExpectedVersion::NoStream,
-            3 => exact(self.rng.random_range(0..6)),
-            _ => self.session.handle().version(&stream(name)).await?.into(),
-        })
-    }
-
-    async fn append(&mut self, contended: bool) -> Verdict {
-        let first = self.rng.random_range(0..STREAMS.len());
-        let other = STREAMS[(first + self.rng.random_range(1..STREAMS.len())) % STREAMS.len()];
-        let expected = self.expectation(STREAMS[first], contended).await?;
-        let made = self.made();
-        let mut append = Append::to(&stream(STREAMS[first]), expected, made);
-        match self.rng.random_range(0..5) {
-            0 => {
-                let (expected, made) = (self.expectation(other, contended).await?, self.made());
-                append = append.write(&stream(other), expected, made);
-            }
-            1 => append = append.check(&stream(other), self.expectation(other, contended).await?),
-            2 => {
-                let head = self.session.handle().head().await?;
-                append = append.condition(Query::tags([TAGS[self.rng.random_range(0..TAGS.len())]]), head);
-            }
-            3 => {
-                let head = self.session.handle().head().await?;
-                append =
-                    Append::new().check(&stream(other), expected).condition(Query::category("Cart"), head);
-            }
-            _ => {}
-        }
-        self.sent.push(append.clone());
-        // A refusal is an answer as good as any; the history tells whether it was right.
-        drop(self.session.append(append).await);
-        Ok(())
-    }
-
-    async fn step(&mut self, contended: bool) -> Verdict {
-        match self.rng.random_range(0..10) {
-            0 if !self.sent.is_empty() => {
-                let again = self.sent[self.rng.random_range(0..self.sent.len())].clone();
-                drop(self.session.append(again).await);
-            }
-            1 => drop(
-                self.session.read(Read::log(Query::all()).page_size(self.rng.random_range(1..40))).await?,
-            ),
-            2 => {
-                let name = STREAMS[self.rng.random_range(0..STREAMS.len())];
-                drop(self.session.read(Read::stream(&stream(name))).await?);
-            }
-            3 => drop(self.session.read(Read::log(Query::category("Order")).backward().limit(5)).await?),
-            _ => self.append(contended).await?,
-        }
-        Ok(())
-    }
-}
-
 async fn traffic(cx: &Cx, handles: usize, contended: bool, name: &str) -> Verdict {
     const CLIENTS: usize = 6;
     // What only several handles can get wrong happens between two of them, hence less often in as many steps.
@@ -108,8 +30,7 @@ async fn traffic(cx: &Cx, handles: usize, contended: bool, name: &str) -> Verdic
     cx.minimum_ops(CLIENTS * steps);
     let (recorder, handles) = (Recorder::new(), cx.handles(handles).await?);
     let task = |i: usize| {
-        let session = recorder.session(&handles[i % handles.len()]);
-        let mut client = Client { session, rng: cx.rng(), sent: Vec::new() };
+        let mut client = Client::new(recorder.session(&handles[i % handles.len()]), cx.rng());
         let cx = cx.clone();
         async move {
             for _ in 0..steps {

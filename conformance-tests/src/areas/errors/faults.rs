@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use annalist_core::{Append, ErrorKind, ExpectedVersion, Position, Query, Read, Receipt};
+use annalist_core::{Append, ErrorKind, ExpectedVersion, Position, Query, Read};
 
+use crate::areas::network::{SOON, shapes, there_once};
 use crate::areas::res::{first_held, send};
 use crate::{
     Cx, Fault, Verdict, checks, ensure, ensure_eq, event, events, exact, expect, same_as_appended, stream,
-    tagged,
 };
 
 checks! {
@@ -52,50 +52,6 @@ checks! {
         summary: "Appends that travel together with ones that conflict, are dropped or run out of time get their own true answers.",
         likely_cause: "one transaction for a batch, which one refusal rolls back for all",
     }
-}
-
-/// Long enough for a few attempts.
-const SOON: Duration = Duration::from_millis(200);
-
-/// Appends of every shape that a retry can get wrong, each to streams of its own.
-fn shapes() -> Vec<(&'static str, Append)> {
-    let any = ExpectedVersion::Any;
-    vec![
-        ("no stream", Append::to(&stream("A-1"), ExpectedVersion::NoStream, events(2))),
-        ("an exact version", Append::to(&stream("B-1"), exact(0), events(1))),
-        ("any version", Append::to(&stream("C-1"), any, events(3))),
-        (
-            "a condition that its own events would break",
-            Append::to(&stream("D-1"), any, [tagged("Registered", &["email:ada"])])
-                .condition(Query::tags(["email:ada"]), Position::START),
-        ),
-        (
-            "several streams",
-            Append::to(&stream("E-1"), exact(0), events(2)).write(
-                &stream("E-2"),
-                ExpectedVersion::NoStream,
-                events(1),
-            ),
-        ),
-        (
-            "a check",
-            Append::to(&stream("F-1"), exact(0), events(1)).check(&stream("F-2"), ExpectedVersion::NoStream),
-        ),
-    ]
-}
-
-/// Sees to it that an append is there once, whole, and is answered so when it is sent again.
-async fn there_once(cx: &Cx, append: &Append, when: &str) -> Verdict<Receipt> {
-    let receipt =
-        cx.within(&format!("{when}, sent again"), cx.append(append.clone().timeout(cx.patience()))).await??;
-    let fresh = cx.fresh().await?;
-    for (write, written) in append.writes().iter().zip(receipt.written()) {
-        let found = fresh.read_stream(&write.stream).await?;
-        same_as_appended(&found, &write.events, &format!("{:?} {when}", write.stream))?;
-        let positions: Vec<_> = found.iter().map(|event| event.position()).collect();
-        ensure_eq!(written.positions(), positions.as_slice(), "the receipt's positions {when}");
-    }
-    Ok(receipt)
 }
 
 /// How it shows that an append has left the store.
@@ -146,7 +102,7 @@ async fn not_sent_is_unavailable(cx: Cx) -> Verdict {
     let before = cx.read_log().await?;
     cx.fault(Fault::Refuse(u32::MAX)).await?;
     let mut refused = Vec::new();
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         let answer = cx.within(shape, cx.append(append.clone().timeout(SOON / 4))).await?;
         let error = expect::error(answer)?;
         let certain = matches!(error.kind(), ErrorKind::Unavailable(_));
@@ -163,13 +119,13 @@ async fn not_sent_is_unavailable(cx: Cx) -> Verdict {
     cx.fault(Fault::None).await?;
     cx.log_is(&before, &[], "after nothing was sent").await?;
     for (shape, append) in refused {
-        there_once(&cx, &append, shape).await?;
+        there_once(&cx, &cx, &append, shape).await?;
     }
     Ok(())
 }
 
 async fn refused_once(cx: Cx) -> Verdict {
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         cx.fault(Fault::Refuse(1)).await?;
         let answer = cx.within(shape, cx.append(append.clone())).await?;
         cx.fault(Fault::None).await?;
@@ -182,13 +138,13 @@ async fn refused_once(cx: Cx) -> Verdict {
                 ensure!(found.is_empty(), "{shape}: it was not sent, and {} events are there", found.len());
             }
         }
-        there_once(&cx, &append, shape).await?;
+        there_once(&cx, &cx, &append, shape).await?;
     }
     Ok(())
 }
 
 async fn lost_reply_is_indeterminate_or_ok(cx: Cx) -> Verdict {
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         cx.fault(Fault::LoseReplies(1)).await?;
         let answer = cx.within(shape, cx.append(append.clone())).await?;
         cx.fault(Fault::None).await?;
@@ -200,7 +156,7 @@ async fn lost_reply_is_indeterminate_or_ok(cx: Cx) -> Verdict {
                 None
             }
         };
-        let again = there_once(&cx, &append, shape).await?;
+        let again = there_once(&cx, &cx, &append, shape).await?;
         ensure!(again.already_committed(), "{shape}: it was written, and a retry is told to be new");
         if let Some(receipt) = receipt {
             ensure_eq!(receipt.written(), again.written(), "{shape}: the receipt after a lost reply");
@@ -210,37 +166,37 @@ async fn lost_reply_is_indeterminate_or_ok(cx: Cx) -> Verdict {
 }
 
 async fn lost_reply_then_retry_converges(cx: Cx) -> Verdict {
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         cx.fault(Fault::LoseReplies(u32::MAX)).await?;
         undecided(&cx, &append, Left::Landed, &format!("{shape}: its reply was lost, and")).await?;
         cx.fault(Fault::None).await?;
-        let receipt = there_once(&cx, &append, shape).await?;
+        let receipt = there_once(&cx, &cx, &append, shape).await?;
         ensure!(receipt.already_committed(), "{shape}: it was written, and a retry is told to be new");
     }
     Ok(())
 }
 
 async fn lost_reply_never_downgraded(cx: Cx) -> Verdict {
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         cx.fault(Fault::LoseReplies(u32::MAX)).await?;
         let when = format!("{shape}: it landed, later attempts did not leave, and");
         undecided(&cx, &append, Left::Landed, &when).await?;
         cx.fault(Fault::None).await?;
-        there_once(&cx, &append, shape).await?;
+        there_once(&cx, &cx, &append, shape).await?;
     }
     Ok(())
 }
 
 async fn late_landing(cx: Cx) -> Verdict {
-    for (shape, append) in shapes() {
+    for (shape, append) in shapes("1") {
         cx.fault(Fault::Stall).await?;
         let when = format!("{shape}: it was held up on its way, and");
         undecided(&cx, &append, Left::Held, &when).await?;
         ensure!(Left::Held.has(&cx, &append).await?, "{shape}: it is not under way any more");
         cx.fault(Fault::None).await?;
-        there_once(&cx, &append, shape).await?;
+        there_once(&cx, &cx, &append, shape).await?;
         cx.works("After-1").await?;
-        there_once(&cx, &append, shape).await?;
+        there_once(&cx, &cx, &append, shape).await?;
     }
     Ok(())
 }
@@ -258,7 +214,7 @@ async fn next_append_clean(cx: Cx) -> Verdict {
         let fresh = cx.fresh().await?;
         same_as_appended(&fresh.read_stream(&next).await?, &given, "the next append")?;
         expect::conflict(cx.append_to(&next, exact(0), events(1)).await)?;
-        there_once(&cx, &lost, "after the next append").await?;
+        there_once(&cx, &cx, &lost, "after the next append").await?;
     }
     ensure_eq!(cx.read_log().await?.len(), 25, "events of five rounds");
     Ok(())

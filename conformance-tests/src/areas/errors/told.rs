@@ -27,7 +27,7 @@ checks! {
 }
 
 /// An error and all its causes, as `Display` and as `Debug` tell them.
-fn texts(error: &annalist_core::Error) -> Vec<String> {
+pub(super) fn texts(error: &annalist_core::Error) -> Vec<String> {
     let mut texts = vec![error.to_string(), format!("{error:?}"), format!("{error:#?}")];
     let mut cause = error.source();
     while let Some(source) = cause {

@@ -65,7 +65,7 @@ fn round_of(cx: &Cx, handles: &[Handle], append: impl Fn(usize) -> Append) -> Wr
 }
 
 /// A reader that follows the log on its own: what it has seen, and after which position it reads on.
-struct Reader {
+pub(in crate::areas) struct Reader {
     handle: Handle,
     query: Query,
     page_size: usize,
@@ -75,12 +75,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(handle: Handle, query: Query, page_size: usize, by_head: bool) -> Self {
+    pub(in crate::areas) fn new(handle: Handle, query: Query, page_size: usize, by_head: bool) -> Self {
         Self { handle, query, page_size, by_head, after: Position::START, seen: Vec::new() }
     }
 
     /// Reads on until there is nothing new.
-    async fn catch_up(&mut self) -> Verdict {
+    pub(in crate::areas) async fn catch_up(&mut self) -> Verdict {
         loop {
             let read = Read::log(self.query.clone()).after(self.after).page_size(self.page_size);
             let mut page = self.handle.read(read).await?;
@@ -112,7 +112,7 @@ impl Reader {
     }
 
     /// Compares what it has seen with the log as it is in the end.
-    async fn compare(&self, log: &[RecordedEvent]) -> Verdict {
+    pub(in crate::areas) async fn compare(&self, log: &[RecordedEvent]) -> Verdict {
         let expected: Vec<_> =
             log.iter().filter(|event| self.query.matches_recorded(event)).cloned().collect();
         let how = if self.by_head { "head" } else { "event" };

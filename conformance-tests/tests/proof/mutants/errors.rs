@@ -13,7 +13,7 @@ use crate::world::each_handle;
 
 mod closed;
 mod extremes;
-mod faults;
+pub(super) mod faults;
 mod told;
 
 pub const PARTS: &[&[Mutant]] =

@@ -8,4 +8,6 @@ mod places;
 mod positions;
 mod visibility;
 
+pub use visibility::late_commit;
+
 pub const PARTS: &[&[Mutant]] = &[positions::MUTANTS, history::MUTANTS, visibility::MUTANTS, places::MUTANTS];

@@ -9,7 +9,9 @@ use annalist_memory::{Config, MemoryStore};
 use super::{Oddball, Plain};
 use crate::bug::Bug;
 use crate::faulty::faulty;
+use crate::remote::{self, Parts, remote};
 use crate::senders::{direct, grouped};
+use crate::served::{Honest, served};
 use crate::world::World;
 
 pub const ODDBALLS: &[Oddball] = &[
@@ -22,6 +24,20 @@ pub const ODDBALLS: &[Oddball] = &[
         name: "sends_once",
         what: "each append travels by itself, and is not sent again when the way is broken",
         make: || faulty(direct),
+    },
+    Oddball {
+        name: "remote",
+        what: "it is on a server, behind connections that can be lost, and appends take two round trips",
+        make: || {
+            // A crowded machine must not make it give up what would still have come.
+            let hasty = remote::Config { timeout: Duration::from_secs(3), ..remote::Config::HASTY };
+            remote(Parts { hasty, ..Parts::HONEST })
+        },
+    },
+    Oddball {
+        name: "served",
+        what: "several processes work on one server, and servers are killed and stopped",
+        make: || served(Honest),
     },
     Oddball {
         name: "clock_jumps_back",

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use annalist_core::{Append, Error, ErrorKind, EventId, Receipt};
 use annalist_engine::group_commit::{BatchError, BatchWriter, GroupCommit};
-use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::edit::edit_writes;
-use crate::faulty::{Answer, Loss, Sender, TIMEOUT, Way, faulty, indeterminate, unavailable};
+use crate::faulty::{Answer, Carrier, Loss, Sender, TIMEOUT, faulty, indeterminate, unavailable};
 use crate::mutants::Mutant;
 use crate::senders::{Direct, Grouped, Writer, group_config};
 
@@ -25,85 +24,63 @@ pub const MUTANTS: &[Mutant] = &[
             "errors.lost_reply_never_downgraded",
             "errors.next_append_clean",
         ],
-        make: || {
-            faulty(|way, log| {
-                loses(way, log, |loss| match loss {
-                    Some(_) => unavailable("the connection was reset"),
-                    None => indeterminate("no reply in time"),
-                })
-            })
-        },
+        make: || faulty(lost_reply_is_unavailable),
     },
     Mutant {
         name: "lost_reply_is_internal",
         guarantee: "E1",
         twin: "the driver's error passed on",
         expected: &["errors.lost_reply_is_indeterminate_or_ok", "errors.refused_once"],
-        make: || {
-            faulty(|way, log| loses(way, log, |_| ErrorKind::Internal("connection reset".into()).into()))
-        },
+        make: || faulty(|way| loses(way, |_| ErrorKind::Internal("connection reset".into()).into())),
     },
     Mutant {
         name: "not_sent_is_indeterminate",
         guarantee: "E1",
         twin: "`Indeterminate` for whatever goes wrong",
         expected: &["errors.not_sent_is_unavailable", "errors.refused_once"],
-        make: || faulty(|way, log| loses(way, log, |_| indeterminate("something went wrong"))),
+        make: || faulty(|way| loses(way, |_| indeterminate("something went wrong"))),
     },
     Mutant {
         name: "timeout_is_unavailable",
         guarantee: "E1",
         twin: "\"timed out, so it was not written\"",
         expected: &["errors.late_landing", "res.deadline"],
-        make: || {
-            faulty(|way, log| {
-                loses(way, log, |loss| match loss {
-                    Some(Loss::Unknown) => indeterminate("the reply was lost"),
-                    _ => unavailable("timed out"),
-                })
-            })
-        },
+        make: || faulty(timeout_is_unavailable),
     },
     Mutant {
         name: "deadline_ignored",
         guarantee: "C2",
         twin: "a driver's call that takes no timeout",
         expected: &["res.deadline", "errors.late_landing"],
-        make: || faulty(|way, log| Arc::new(DeadlineIgnored(Direct::new(way, log)))),
+        make: || faulty(|way| Arc::new(DeadlineIgnored(Direct::new(way)))),
     },
     Mutant {
         name: "retry_with_new_ids",
         guarantee: "I1",
         twin: "a retry below the place where ids are made",
         expected: &["errors.lost_reply_is_indeterminate_or_ok"],
-        make: || faulty(|way, log| Arc::new(NewIds(Direct::new(way, log)))),
+        make: || faulty(retry_with_new_ids),
     },
     Mutant {
         name: "ids_of_retries_forgotten",
         guarantee: "I1",
         twin: "a token that is valid for one connection",
         expected: &["errors.lost_reply_then_retry_converges", "errors.lost_reply_is_indeterminate_or_ok"],
-        make: || {
-            faulty(|way, log| Arc::new(Forgets { direct: Direct::new(way, log), seen: Mutex::default() }))
-        },
+        make: || faulty(ids_of_retries_forgotten),
     },
     Mutant {
         name: "last_attempt_counts",
         guarantee: "E1",
         twin: "a retry loop that gives the error of its last round",
         expected: &["errors.lost_reply_never_downgraded"],
-        make: || faulty(|way, log| Arc::new(LastAttemptCounts(Direct::new(way, log)))),
+        make: || faulty(|way| Arc::new(LastAttemptCounts(Direct::new(way)))),
     },
     Mutant {
         name: "lost_append_sent_with_the_next",
         guarantee: "C1",
         twin: "KIP-890: a transaction that was not ended takes in what is sent next",
         expected: &["errors.next_append_clean"],
-        make: || {
-            faulty(|way, log| {
-                Arc::new(SentWithNext { direct: Direct::new(way, log), lost: Mutex::default() })
-            })
-        },
+        make: || faulty(lost_append_sent_with_the_next),
     },
     Mutant {
         name: "batch_is_one_transaction",
@@ -111,19 +88,45 @@ pub const MUTANTS: &[Mutant] = &[
         twin: "one transaction for a batch",
         expected: &["errors.mates_unharmed"],
         make: || {
-            faulty(|way, log| {
-                let writer = OneTransaction(Writer { way, log });
+            faulty(|way| {
+                let writer = OneTransaction(Writer(way));
                 Arc::new(Grouped(GroupCommit::new(Arc::new(writer), group_config())))
             })
         },
     },
 ];
 
+pub fn lost_reply_is_unavailable(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    loses(way, |loss| match loss {
+        Some(_) => unavailable("the connection was reset"),
+        None => indeterminate("no reply in time"),
+    })
+}
+
+pub fn timeout_is_unavailable(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    loses(way, |loss| match loss {
+        Some(Loss::Unknown) => indeterminate("the reply was lost"),
+        _ => unavailable("timed out"),
+    })
+}
+
+pub fn retry_with_new_ids(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    Arc::new(NewIds(Direct::new(way)))
+}
+
+pub fn ids_of_retries_forgotten(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    Arc::new(Forgets { direct: Direct::new(way), seen: Mutex::default() })
+}
+
+pub fn lost_append_sent_with_the_next(way: Arc<dyn Carrier>) -> Arc<dyn Sender> {
+    Arc::new(SentWithNext { direct: Direct::new(way), lost: Mutex::default() })
+}
+
 /// Tells a loss, or the end of the time, in its own way.
 struct Loses(Direct, fn(Option<Loss>) -> Error);
 
-fn loses(way: Arc<Way>, log: MemoryStore, tell: fn(Option<Loss>) -> Error) -> Arc<dyn Sender> {
-    Arc::new(Loses(Direct::new(way, log), tell))
+fn loses(way: Arc<dyn Carrier>, tell: fn(Option<Loss>) -> Error) -> Arc<dyn Sender> {
+    Arc::new(Loses(Direct::new(way), tell))
 }
 
 #[async_trait]

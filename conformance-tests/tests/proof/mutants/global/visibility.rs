@@ -25,14 +25,14 @@ pub const MUTANTS: &[Mutant] = &[
             "global.tail_of_batches",
             "global.no_late_arrivals",
         ],
-        make: || each_database(|| LateCommit { index: Index::default(), only_batches: false }),
+        make: || each_database(|| LateCommit::new(false)),
     },
     Mutant {
         name: "position_of_batches_given_before_commit",
         guarantee: "G2",
         twin: "one lock for appends to one stream, none for those to several",
         expected: &["global.tail_complete", "global.tail_of_batches"],
-        make: || each_database(|| LateCommit { index: Index::default(), only_batches: true }),
+        make: || each_database(|| LateCommit::new(true)),
     },
     Mutant {
         name: "hole_skipped_after_a_while",
@@ -83,10 +83,23 @@ fn number(places: &[Position]) -> u64 {
     places.first().map_or(0, |place| backend::numbers(*place).0)
 }
 
+/// The bug of `position_given_before_commit`, for writers that are farther away.
+pub fn late_commit() -> impl Bug {
+    LateCommit { longest: 60, ..LateCommit::new(false) }
+}
+
 /// Takes the position when an append begins, and shows its events when it commits.
 struct LateCommit {
     index: Index,
     only_batches: bool,
+    /// How often others go ahead at most, between the position and the commit.
+    longest: u64,
+}
+
+impl LateCommit {
+    fn new(only_batches: bool) -> Self {
+        Self { index: Index::default(), only_batches, longest: 4 }
+    }
 }
 
 #[async_trait]
@@ -95,7 +108,7 @@ impl Bug for LateCommit {
         let early = !self.only_batches || append.writes().len() > 1;
         let mut places = self.index.take(if early { append.event_count() } else { 0 });
         if early {
-            linger(number(&places), 4).await;
+            linger(number(&places), self.longest).await;
         }
         let stored = self.index.store(honest, &append).await?;
         if early {

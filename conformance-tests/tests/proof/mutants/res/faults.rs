@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use annalist_core::{Append, Error, ErrorKind};
 use annalist_engine::group_commit::GroupCommit;
-use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::Slot;
-use crate::faulty::{Answer, Sender, Way, faulty, unavailable};
+use crate::faulty::{Answer, Carrier, Sender, faulty, unavailable};
 use crate::mutants::Mutant;
 use crate::senders::{Direct, Writer, group_config};
 
@@ -19,18 +18,14 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C2",
         twin: "`try_send`",
         expected: &["res.full_queue_waits"],
-        make: || {
-            faulty(|way, log| {
-                Arc::new(FullRefuses { commits: commits(way, log), places: Semaphore::new(64) })
-            })
-        },
+        make: || faulty(|way| Arc::new(FullRefuses { commits: commits(way), places: Semaphore::new(64) })),
     },
     Mutant {
         name: "dropped_append_stays_queued",
         guarantee: "C1",
         twin: "an owned request in a channel, whose caller is not asked for",
         expected: &["res.withdrawn_append_is_absent"],
-        make: || faulty(|way, log| Arc::new(StaysQueued(Arc::new(commits(way, log))))),
+        make: || faulty(|way| Arc::new(StaysQueued(Arc::new(commits(way))))),
     },
     Mutant {
         name: "dropped_in_flight_breaks_connection",
@@ -38,9 +33,7 @@ pub const MUTANTS: &[Mutant] = &[
         twin: "one connection, which is broken when a future is dropped that waits on it",
         expected: &["res.in_flight_append_completes"],
         make: || {
-            faulty(|way, log| {
-                Arc::new(BreaksConnection { direct: Direct::new(way, log), in_use: Slot::default() })
-            })
+            faulty(|way| Arc::new(BreaksConnection { direct: Direct::new(way), in_use: Slot::default() }))
         },
     },
     Mutant {
@@ -48,12 +41,12 @@ pub const MUTANTS: &[Mutant] = &[
         guarantee: "C2",
         twin: "a task that is left to itself by `close`",
         expected: &["res.close_waits_for_what_is_in_flight"],
-        make: || faulty(|way, log| Arc::new(FlushesNothing(commits(way, log)))),
+        make: || faulty(|way| Arc::new(FlushesNothing(commits(way)))),
     },
 ];
 
-fn commits(way: Arc<Way>, log: MemoryStore) -> GroupCommit {
-    GroupCommit::new(Arc::new(Writer { way, log }), group_config())
+fn commits(way: Arc<dyn Carrier>) -> GroupCommit {
+    GroupCommit::new(Arc::new(Writer(way)), group_config())
 }
 
 struct FullRefuses {

@@ -1,0 +1,91 @@
+//! The connections of a store: a pool, and when one of them was last found lost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use annalist_core::Error;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+
+use crate::config::Config;
+use crate::error::is_of_connection;
+use crate::lease::Lease;
+
+/// A connection that nobody used for this long is tried before it is used again: on one that was lost meanwhile an append would be in doubt.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
+/// A pool, and what is known of the state of its connections. One that is found lost is rarely alone: those that have not been used since are
+/// tried before they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    pub(crate) pool: PgPool,
+    lost: Lost,
+    /// Whether the pool was made for this store, and ends with it.
+    pub(crate) is_own: bool,
+    /// Whether statements stay prepared in their session, which is so unless the driver's cache is off. Even then the driver gives each
+    /// statement a name of its own, under which it would stay there for ever, unless it is told that the statement is not to persist.
+    pub(crate) keeps_statements: bool,
+}
+
+/// When a connection was last found lost.
+#[derive(Clone, Debug, Default)]
+struct Lost(Arc<Mutex<Option<Instant>>>);
+
+impl Lost {
+    fn set(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection that was last used this long ago must be tried.
+    fn makes_suspect(&self, idle_for: Duration) -> bool {
+        let lost_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle_for >= TRIED_AFTER || lost_at.is_some_and(|at| at.elapsed() <= idle_for)
+    }
+}
+
+impl Connections {
+    /// A pool of this store's own. Nothing is sent only to see whether a connection that was just in use still works.
+    pub(crate) fn own(options: PgConnectOptions, config: &Config) -> Self {
+        let keeps_statements = keeps_statements(&options);
+        let lost = Lost::default();
+        let known = lost.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(config.connections_max.max(1))
+            .acquire_timeout(config.connect_timeout)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, meta| {
+                let is_suspect = known.makes_suspect(meta.idle_for);
+                Box::pin(async move { Ok(!is_suspect || connection.ping().await.is_ok()) })
+            })
+            .connect_lazy_with(options);
+        Self { pool, lost, is_own: true, keeps_statements }
+    }
+
+    /// A pool of the application's.
+    pub(crate) fn given(pool: PgPool) -> Self {
+        let keeps_statements = keeps_statements(&pool.connect_options());
+        Self { pool, lost: Lost::default(), is_own: false, keeps_statements }
+    }
+
+    /// Waits for a connection, as long as the pool allows.
+    pub(crate) async fn take(&self) -> Result<Lease, Error> {
+        Lease::take(&self.pool, self.keeps_statements).await
+    }
+
+    /// Whether a connection that was kept since some time still works.
+    pub(crate) async fn works(&self, lease: &mut Lease, since: Instant) -> bool {
+        !self.lost.makes_suspect(since.elapsed()) || lease.ping().await.is_ok()
+    }
+
+    /// Takes note of what an error says about connections.
+    pub(crate) fn note(&self, error: &sqlx::Error) {
+        if is_of_connection(error) {
+            self.lost.set();
+        }
+    }
+}
+
+fn keeps_statements(options: &PgConnectOptions) -> bool {
+    let url = options.to_url_lossy();
+    url.query_pairs().all(|(name, value)| name != "statement-cache-capacity" || value != "0")
+}

@@ -1,0 +1,13 @@
+//! Checks of the area `crash`: clients and servers that are killed or stopped at any moment.
+
+use crate::Check;
+
+mod client;
+mod keep;
+mod kill;
+mod pause;
+mod setup;
+mod storm;
+
+pub(crate) const PARTS: &[&[Check]] =
+    &[client::CHECKS, setup::CHECKS, kill::CHECKS, keep::CHECKS, pause::CHECKS];
