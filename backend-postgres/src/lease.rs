@@ -45,7 +45,7 @@ impl Lease {
 
     /// Ends what was begun.
     pub(crate) async fn end(&mut self) -> Result<(), sqlx::Error> {
-        if self.is_open {
+        if self.is_open && !self.is_spoilt {
             self.execute("COMMIT").await?;
             self.is_open = false;
         }

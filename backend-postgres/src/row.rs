@@ -95,7 +95,7 @@ fn same_or<N: Clone + AsRef<str>>(
 
 fn tags(row: &PgRow) -> Result<Vec<Tag>, PageError> {
     let Some(texts) = row.try_get::<Option<Vec<String>>, _>(9)? else { return Ok(Vec::new()) };
-    let tags = texts.into_iter().map(|text| Tag::new(text)).collect::<Result<_, _>>();
+    let tags = texts.into_iter().map(Tag::new).collect::<Result<_, _>>();
     Ok(tags.map_err(stored)?)
 }
 

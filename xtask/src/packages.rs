@@ -5,7 +5,7 @@ use crate::run::{cargo, output};
 use crate::workspace::Workspace;
 
 const NEEDED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
-const FOLDERS: [&str; 2] = ["src/", "docs/"];
+const FOLDERS: [&str; 3] = ["src/", "docs/", "migrations/"];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     for package in workspace.published() {

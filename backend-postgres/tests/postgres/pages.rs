@@ -115,13 +115,20 @@ async fn pages_join_to_what_filtering_gives() {
     let config = patient();
     let log = filled(&config, &mut random).await;
     // Bytes and positions per page: the usual ones, and so few that they cut.
-    for (bytes, positions) in [(8 * 1024 * 1024, 50_000), (5_000, 50_000), (8 * 1024 * 1024, 100), (1, 700)] {
+    // A page that is cut by its bytes costs a connection, so that fewer are read of those.
+    for (bytes, positions, reads) in
+        [(8 * 1024 * 1024, 50_000, 60), (40_000, 50_000, 20), (8 * 1024 * 1024, 100, 60), (1, 700, 10)]
+    {
         let mut config = config.clone();
         (config.page_bytes_max, config.page_positions_max) = (bytes, positions);
         let store = PostgresStore::connect(&url(), config).await.unwrap();
-        for _ in 0..60 {
+        for _ in 0..reads {
             let query = random_query(&mut random);
-            let (read, meant) = random_read(&mut random, &log, &query);
+            let (mut read, mut meant) = random_read(&mut random, &log, &query);
+            if bytes == 1 && read.limit_left().is_none_or(|limit| limit > 20) {
+                read = read.limit(20);
+                meant.truncate(20.min(meant.len()));
+            }
             let found = joined(&store, read.clone()).await;
             let places =
                 |events: &[RecordedEvent]| events.iter().map(RecordedEvent::position).collect::<Vec<_>>();
