@@ -27,6 +27,9 @@ BEGIN
     END IF;
 END $$;
 
+-- Plans are kept, and are mostly made while the log is still small. OFFSET 0 keeps the planner from a join that reads all of it, which would
+-- be quick then and ever slower as it grows.
+
 -- Decides on a batch of appends and writes those that are accepted. `ordered` says that appends of the batch touch one another, so that
 -- each must be decided in the state that the ones before it left.
 CREATE FUNCTION {schema}.append_v1(
@@ -75,7 +78,8 @@ BEGIN
     END IF;
     IF holds AND events > 0 THEN
         holds := NOT EXISTS (
-            SELECT FROM generate_series(1, events) n JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]);
+            SELECT FROM generate_series(1, events) n CROSS JOIN LATERAL (
+                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x);
     END IF;
     IF holds AND k_after IS NOT NULL THEN
         holds := NOT EXISTS (SELECT FROM unnest(k_reach) u(reach) WHERE u.reach > newest) AND NOT EXISTS (
@@ -107,7 +111,7 @@ BEGIN
             count(DISTINCT (e_write[n], x.version - e_nth[n])) = count(DISTINCT e_write[n]) AS in_order
         INTO known
         FROM generate_series(e + 1, e + a_events[a]) n
-        JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]
+        CROSS JOIN LATERAL (SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
         CROSS JOIN LATERAL (SELECT x.type = e_type[n] AND x.data = e_data[n]
             AND x.tags IS NOT DISTINCT FROM string_to_array(e_tags[n], E'\x1f') AS same) s;
         IF known.events > 0 THEN
@@ -116,7 +120,8 @@ BEGIN
                 FOR subject, actual, base IN
                     SELECT DISTINCT e_write[n], x.version - e_nth[n], x.position - e_nth[n]
                     FROM generate_series(e + 1, e + a_events[a]) n
-                    JOIN {schema}.event x ON x.id = e_id[n] AND x.stream = w_stream[e_write[n]]
+                    CROSS JOIN LATERAL (
+                        SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
                 LOOP
                     versions[subject] := actual; positions[subject] := base;
                 END LOOP;

@@ -63,6 +63,10 @@ impl Subject for Annalist {
     async fn follow(&self) -> Result<Box<dyn Subscription>> {
         Ok(self.0.subscribe(Subscribe::to(Query::all())).await?)
     }
+
+    async fn close(&self) -> Result<()> {
+        Ok(self.0.close().await?)
+    }
 }
 
 impl Follow for Box<dyn Subscription> {

@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lexopt::{Arg, ValueExt};
+use lexopt::{Arg, Parser, ValueExt};
 
 use crate::subject::Result;
+use crate::workload::processes::{Job, WORKER};
 
 const HELP: &str = "\
 Runs workloads over Annalist and over the raw technology beside it, and writes bench.json, bench.md and charts.
 
   --report DIR        where to write (required)
-  --backend NAME      only this backend; may be repeated (memory)
+  --backend NAME      only this backend; may be repeated (memory, postgres)
   --workload W        only this workload; may be repeated (W1 W1N W2 W3 W4 W5 W6 MISS)
   --rounds N          rounds per case, alternating between the two sides (default 5)
   --seconds N         how long W6 and MISS run in each round (default 10)
-  --scale PERCENT     how much of the usual volume the other workloads handle (default 100)
+  --scale PERCENT     how much of the usual volume the other workloads handle (default 100); W5 a log of that part
 ";
 
 #[derive(Debug)]
@@ -30,9 +31,18 @@ pub(crate) struct Options {
     pub(crate) scale_percent: u64,
 }
 
-/// `None` where only help was wanted.
-pub(crate) fn parse() -> Result<Option<Options>> {
-    let mut parser = lexopt::Parser::from_env();
+/// What this process is to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Run(Options),
+    /// Its part of a workload that another process runs.
+    Serve(Job),
+    /// It was only asked what it can do.
+    Nothing,
+}
+
+pub(crate) fn parse() -> Result<Order> {
+    let mut parser = Parser::from_env();
     let mut report = None;
     let (mut backends, mut workloads) = (Vec::new(), Vec::new());
     let (mut rounds, mut seconds, mut scale_percent) = (5, 10.0, 100);
@@ -46,15 +56,16 @@ pub(crate) fn parse() -> Result<Option<Options>> {
             Arg::Long("scale") => scale_percent = parser.value()?.parse()?,
             Arg::Long("help") => {
                 print!("{HELP}");
-                return Ok(None);
+                return Ok(Order::Nothing);
             }
+            Arg::Long(WORKER) => return Ok(Order::Serve(job(&mut parser)?)),
             other => return Err(other.unexpected().into()),
         }
     }
     if rounds == 0 || scale_percent == 0 {
         return Err("--rounds and --scale must be at least 1".into());
     }
-    Ok(Some(Options {
+    Ok(Order::Run(Options {
         report: report.ok_or("--report DIR is missing")?,
         backends,
         workloads,
@@ -62,4 +73,15 @@ pub(crate) fn parse() -> Result<Option<Options>> {
         duration: Duration::try_from_secs_f64(seconds)?,
         scale_percent,
     }))
+}
+
+fn job(parser: &mut Parser) -> Result<Job> {
+    Ok(Job {
+        backend: parser.value()?.string()?,
+        subject: parser.value()?.string()?,
+        log: parser.value()?.string()?,
+        case: parser.value()?.parse()?,
+        process: parser.value()?.parse()?,
+        scale_percent: parser.value()?.parse()?,
+    })
 }

@@ -64,8 +64,9 @@ fn svg(backend: &str, pairs: &[(&Row, &Row)]) -> String {
     grid(&mut out, &axis, height);
     for (place, (our, raw)) in pairs.iter().enumerate() {
         let y = TOP + GROUP * place as f64;
-        let Row { workload, tasks, batch, .. } = our;
-        let label = format!("{workload}, {tasks} task{}, × {batch}", if *tasks == 1 { "" } else { "s" });
+        let Row { workload, batch, .. } = our;
+        let crowd = our.crowd();
+        let label = format!("{workload}, {crowd} task{}, × {batch}", if crowd == "1" { "" } else { "s" });
         let _ = writeln!(
             out,
             r#"<text x="{}" y="{}" text-anchor="end">{label}</text>"#,

@@ -8,6 +8,7 @@ mod chart;
 mod machine;
 mod memory;
 mod payload;
+mod postgres;
 mod report;
 mod run;
 mod subject;
@@ -15,8 +16,15 @@ mod workload;
 
 use std::process::ExitCode;
 
+use args::Order;
+
 fn main() -> ExitCode {
-    match args::parse().and_then(|options| options.map_or(Ok(()), run::run)) {
+    let done = args::parse().and_then(|order| match order {
+        Order::Run(options) => run::run(options),
+        Order::Serve(job) => run::serve(&job),
+        Order::Nothing => Ok(()),
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -7,24 +7,79 @@ use tokio::sync::Notify;
 
 use crate::annalist::Annalist;
 use crate::payload::{number, payload};
-use crate::subject::{Backend, Expected, Follow, Result, Subject, Verdict, Volume};
+use crate::subject::{Backend, Crowd, Expected, Follow, Result, Side, Subject, Verdict, Volume};
 
 pub(crate) struct Memory;
 
 impl Backend for Memory {
     const NAME: &'static str = "memory";
-    type Raw = RawMemory;
+    const HAS_PROCESSES: bool = false;
+    type Ours = Store;
+    type Raw = Bare;
 
-    async fn annalist(&self) -> Result<Annalist> {
-        Ok(Annalist(Arc::new(MemoryStore::new())))
+    fn find() -> Result<Self> {
+        Ok(Self)
     }
 
-    async fn raw(&self) -> Result<RawMemory> {
-        Ok(RawMemory::default())
+    fn ours(&self) -> &Store {
+        &Store
+    }
+
+    fn raw(&self) -> &Bare {
+        &Bare
+    }
+
+    fn server(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 
     fn volume(&self) -> Volume {
-        Volume { singles: 500_000, batched: 1_000_000, slice: 2_000, racing: 50_000, stream_reads: 2_000_000 }
+        Volume {
+            alone: 500_000,
+            singles: 500_000,
+            batched: 1_000_000,
+            slice: 2_000,
+            racing: 50_000,
+            stream_reads: 2_000_000,
+            log: 200_000,
+        }
+    }
+}
+
+/// Every log is a new one: it has no name.
+pub(crate) struct Store;
+
+impl Side for Store {
+    type Subject = Annalist;
+
+    async fn create(&self) -> Result<String> {
+        Ok(String::new())
+    }
+
+    async fn open(&self, _: &str, _: Crowd) -> Result<Annalist> {
+        Ok(Annalist(Arc::new(MemoryStore::new())))
+    }
+
+    async fn remove(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) struct Bare;
+
+impl Side for Bare {
+    type Subject = RawMemory;
+
+    async fn create(&self) -> Result<String> {
+        Ok(String::new())
+    }
+
+    async fn open(&self, _: &str, _: Crowd) -> Result<RawMemory> {
+        Ok(RawMemory::default())
+    }
+
+    async fn remove(&self, _: &str) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -100,6 +155,10 @@ impl Subject for RawMemory {
 
     async fn follow(&self) -> Result<Tail> {
         Ok(Tail { log: self.clone(), seen: 0, taken: Vec::new().into_iter() })
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What was measured: rows, and the files made of them.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
@@ -13,6 +14,10 @@ use crate::workload::Case;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// Product and version, for each backend that has a server.
+    pub(crate) servers: BTreeMap<&'static str, String>,
+    /// How much of the usual volume the workloads handled that are not bounded by time.
+    pub(crate) scale_percent: u64,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -41,32 +46,45 @@ impl Row {
         unit: &'static str,
         mut values: Vec<f64>,
     ) -> Self {
-        let Case { workload, what, tasks, batch, .. } = *case;
+        let Case { workload, what, processes, tasks, batch, .. } = *case;
         values.sort_by(f64::total_cmp);
         let (rounds, min, max) = (values.len(), values[0], values[values.len() - 1]);
         let median = (values[(rounds - 1) / 2] + values[rounds / 2]) / 2.0;
-        Self { workload, what, backend, subject, tasks, processes: 1, batch, unit, median, min, max, rounds }
+        Self { workload, what, backend, subject, tasks, processes, batch, unit, median, min, max, rounds }
     }
 
     pub(crate) fn is_annalist(&self) -> bool {
         self.subject == Annalist::NAME
     }
 
+    /// Tasks, of several processes as "4×16".
+    pub(crate) fn crowd(&self) -> String {
+        match self.processes {
+            1 => self.tasks.to_string(),
+            processes => format!("{processes}×{}", self.tasks),
+        }
+    }
+
     fn same_case(&self, other: &Self) -> bool {
-        let key = |row: &Self| (row.workload, row.what, row.backend, row.tasks, row.batch, row.unit);
+        let key =
+            |row: &Self| (row.workload, row.what, row.backend, row.processes, row.tasks, row.batch, row.unit);
         key(self) == key(other)
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workload, backend, subject, tasks, batch, unit, median, min, max, .. } = self;
-        write!(f, "{backend} {workload:4} tasks={tasks:<2} batch={batch:<6} {subject:8} ")?;
+        let Self { workload, backend, subject, batch, unit, median, min, max, .. } = self;
+        write!(f, "{backend} {workload:4} tasks={:<4} batch={batch:<6} {subject:8} ", self.crowd())?;
         write!(f, "{} {unit} ({} to {})", number(*median), number(*min), number(*max))
     }
 }
 
 impl Report {
+    pub(crate) fn new(machine: Machine, scale_percent: u64) -> Self {
+        Self { machine, servers: BTreeMap::new(), scale_percent, rows: Vec::new() }
+    }
+
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         std::fs::write(dir.join("bench.json"), serde_json::to_string_pretty(self)?)?;
         std::fs::write(dir.join("bench.md"), self.markdown())?;
@@ -82,17 +100,24 @@ impl Report {
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("# Benchmark\n\nMade by `cargo xtask bench` on: {}\n\n", self.machine.line());
-        text.push_str("Medians, with the range over all rounds. ");
-        text.push_str("Appends are made before the clock starts, on both sides, but in W3 and MISS.\n\n");
+        let mut text = format!("# Benchmark\n\nMade by `cargo xtask bench` on: {}", self.machine.line());
+        for server in self.servers.values() {
+            // Writing to a string cannot fail, here and below.
+            let _ = write!(text, ", {server}");
+        }
+        text.push_str("\n\nMedians, with the range over all rounds. ");
+        text.push_str("Appends are made before the clock starts, on both sides, but in W3 and MISS. ");
+        text.push_str("Tasks as 4×16 are those of 4 processes with 16 each.\n\n");
+        if self.scale_percent != 100 {
+            let _ = writeln!(text, "With {} % of the usual volume.\n", self.scale_percent);
+        }
         text.push_str("| workload | backend | what | tasks | batch | unit | annalist | raw | ratio |\n");
         text.push_str("|---|---|---|--:|--:|---|--:|--:|--:|\n");
         for (our, raw) in self.pairs() {
-            let Row { workload, backend, what, tasks, batch, unit, .. } = our;
-            let (ours, raws) = (cell(our), cell(raw));
+            let Row { workload, backend, what, batch, unit, .. } = our;
+            let (tasks, ours, raws) = (our.crowd(), cell(our), cell(raw));
             let ratio =
                 if raw.median == 0.0 { "–".to_owned() } else { format!("{:.3}", our.median / raw.median) };
-            // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
                 "| {workload} | {backend} | {what} | {tasks} | {batch} | {unit} | {ours} | {raws} | {ratio} |"

@@ -3,20 +3,28 @@
 use crate::args::Options;
 use crate::machine::Machine;
 use crate::memory::Memory;
+use crate::postgres::Postgres;
 use crate::report::{Report, Row};
-use crate::subject::{Backend, Result, Subject, Volume};
-use crate::workload::{CASES, Case, Pace, Reading};
+use crate::subject::{Backend, Result, Side, Subject};
+use crate::workload::processes::Job;
+use crate::workload::{CASES, Case, Pace, Reading, Site};
 use crate::{annalist::Annalist, chart};
 
-const BACKENDS: [&str; 1] = [Memory::NAME];
+const BACKENDS: [&str; 2] = [Memory::NAME, Postgres::NAME];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
     // Made before hours of work, so that a folder that cannot be written is noticed at once.
     std::fs::create_dir_all(&options.report)?;
-    let mut report = Report { machine: Machine::here(), rows: Vec::new() };
-    if options.backends.is_empty() || options.backends.iter().any(|name| name == Memory::NAME) {
-        compare(&Memory, &cases, &options, &mut report)?;
+    let mut report = Report::new(Machine::here(), options.scale_percent);
+    for name in BACKENDS {
+        if !options.backends.is_empty() && options.backends.iter().all(|wanted| wanted != name) {
+            continue;
+        }
+        match name {
+            Memory::NAME => compare::<Memory>(&cases, &options, &mut report)?,
+            _ => compare::<Postgres>(&cases, &options, &mut report)?,
+        }
     }
     report.write(&options.report)?;
     chart::write(&report, &options.report)?;
@@ -38,25 +46,49 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     Ok(CASES.into_iter().filter(wanted).collect())
 }
 
-fn compare<B: Backend>(backend: &B, cases: &[Case], options: &Options, report: &mut Report) -> Result<()> {
-    let pace = Pace { duration: options.duration, volume: scaled(backend.volume(), options.scale_percent) };
-    for case in cases {
-        let (mut ours, mut raws) = (Vec::new(), Vec::new());
+fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -> Result<()> {
+    let (backend, scale_percent) = (B::find()?, options.scale_percent);
+    if let Some(server) = backend.server()? {
+        report.servers.insert(B::NAME, server);
+    }
+    let pace = Pace { duration: options.duration, volume: backend.volume().scaled(scale_percent) };
+    let ours = Site { backend: B::NAME, side: backend.ours(), scale_percent };
+    let raw = Site { backend: B::NAME, side: backend.raw(), scale_percent };
+    for case in cases.iter().filter(|case| case.processes == 1 || B::HAS_PROCESSES) {
+        let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
         for round in 0..options.rounds {
             // Whoever goes first finds the machine as the other left it: so they take turns at that, too.
             if round % 2 == 0 {
-                ours.push(case.round(pace, backend.annalist())?);
-                raws.push(case.round(pace, backend.raw())?);
+                of_ours.push(case.round(pace, &ours)?);
+                of_raw.push(case.round(pace, &raw)?);
             } else {
-                raws.push(case.round(pace, backend.raw())?);
-                ours.push(case.round(pace, backend.annalist())?);
+                of_raw.push(case.round(pace, &raw)?);
+                of_ours.push(case.round(pace, &ours)?);
             }
         }
-        for (subject, rounds) in [(Annalist::NAME, ours), (B::Raw::NAME, raws)] {
-            rows(B::NAME, subject, case, &rounds, report);
-        }
+        rows(B::NAME, Annalist::NAME, case, &of_ours, report);
+        rows(B::NAME, <B::Raw as Side>::Subject::NAME, case, &of_raw, report);
     }
     Ok(())
+}
+
+/// One worker's part of a case.
+pub(crate) fn serve(job: &Job) -> Result<()> {
+    match job.backend.as_str() {
+        Memory::NAME => serve_on::<Memory>(job),
+        Postgres::NAME => serve_on::<Postgres>(job),
+        name => Err(format!("there is no backend {name:?}").into()),
+    }
+}
+
+fn serve_on<B: Backend>(job: &Job) -> Result<()> {
+    let backend = B::find()?;
+    let case = CASES.get(job.case).ok_or("an unknown case")?;
+    let volume = backend.volume().scaled(job.scale_percent);
+    match job.subject.as_str() {
+        Annalist::NAME => case.serve(backend.ours(), job, volume),
+        _ => case.serve(backend.raw(), job, volume),
+    }
 }
 
 /// One row for each unit that the rounds of a case gave.
@@ -72,16 +104,5 @@ fn rows(
         let row = Row::new(backend, subject, case, first.unit, values);
         println!("{row}");
         report.rows.push(row);
-    }
-}
-
-fn scaled(volume: Volume, percent: u64) -> Volume {
-    let part = |events: u64| (events * percent / 100).max(1);
-    Volume {
-        singles: part(volume.singles),
-        batched: part(volume.batched),
-        slice: volume.slice,
-        racing: part(volume.racing),
-        stream_reads: part(volume.stream_reads),
     }
 }

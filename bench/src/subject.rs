@@ -39,6 +39,9 @@ pub(crate) trait Subject: Send + Sync + 'static {
 
     /// Follows the log from its beginning.
     fn follow(&self) -> impl Future<Output = Result<Self::Follower>> + Send;
+
+    /// Ends it, with nothing on its way any more.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
 pub(crate) trait Follow: Send + 'static {
@@ -46,14 +49,45 @@ pub(crate) trait Follow: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<u64>> + Send;
 }
 
-/// A backend: both sides, each time with a new and empty log.
-pub(crate) trait Backend {
+/// Who works on a log at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) processes: u64,
+    /// In each process.
+    pub(crate) tasks: u64,
+}
+
+/// One side of a backend: how its logs come about.
+pub(crate) trait Side: Sync {
+    type Subject: Subject;
+
+    /// Makes a new and empty log, and gives the name under which any process can open it.
+    fn create(&self) -> impl Future<Output = Result<String>> + Send;
+
+    /// Opens a log for the tasks of one process.
+    fn open(&self, log: &str, crowd: Crowd) -> impl Future<Output = Result<Self::Subject>> + Send;
+
+    /// Removes a log that nobody has open any more.
+    fn remove(&self, log: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A backend: both sides.
+pub(crate) trait Backend: Sized {
     const NAME: &'static str;
-    type Raw: Subject;
+    /// Whether several processes can have one log open.
+    const HAS_PROCESSES: bool;
+    type Ours: Side<Subject = crate::annalist::Annalist>;
+    type Raw: Side;
 
-    fn annalist(&self) -> impl Future<Output = Result<crate::annalist::Annalist>> + Send;
+    /// Finds its server, where it needs one.
+    fn find() -> Result<Self>;
 
-    fn raw(&self) -> impl Future<Output = Result<Self::Raw>> + Send;
+    fn ours(&self) -> &Self::Ours;
+
+    fn raw(&self) -> &Self::Raw;
+
+    /// Product and version of the server, where there is one.
+    fn server(&self) -> Result<Option<String>>;
 
     /// How much a round does; a slower technology does less.
     fn volume(&self) -> Volume;
@@ -62,7 +96,9 @@ pub(crate) trait Backend {
 /// How many events a round handles, per kind of workload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Volume {
-    /// Events appended one by one.
+    /// Events appended one by one by a single task.
+    pub(crate) alone: u64,
+    /// Events appended one by one by several.
     pub(crate) singles: u64,
     /// Events appended in batches.
     pub(crate) batched: u64,
@@ -73,4 +109,22 @@ pub(crate) struct Volume {
     pub(crate) racing: u64,
     /// Events of which a stream read gives all; the stream is read again until they are reached.
     pub(crate) stream_reads: u64,
+    /// Events of the log that is read as a whole.
+    pub(crate) log: u64,
+}
+
+impl Volume {
+    /// A part of it. What bounds memory, not work, stays.
+    pub(crate) fn scaled(self, percent: u64) -> Self {
+        let part = |events: u64| (events * percent / 100).max(1);
+        Self {
+            alone: part(self.alone),
+            singles: part(self.singles),
+            batched: part(self.batched),
+            slice: self.slice,
+            racing: part(self.racing),
+            stream_reads: part(self.stream_reads),
+            log: part(self.log),
+        }
+    }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::subject::{Expected, Result, Subject, Verdict, Volume};
+use crate::subject::{Crowd, Expected, Result, Side, Subject, Verdict, Volume};
 
 mod append;
 mod follow;
+pub(crate) mod processes;
 mod race;
 mod read;
 
@@ -20,6 +21,8 @@ pub(crate) const RACED: &str = "Race-1";
 pub(crate) struct Case {
     pub(crate) workload: &'static str,
     pub(crate) what: &'static str,
+    pub(crate) processes: u64,
+    /// In each process.
     pub(crate) tasks: u64,
     pub(crate) batch: u64,
     kind: Kind,
@@ -27,10 +30,10 @@ pub(crate) struct Case {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    Append { stream: append::Streams, expected: bool },
+    Append { streams: append::Streams, expected: bool },
     Race,
     ReadStream { events: u64 },
-    ReadLog { events: u64 },
+    ReadLog,
     Latency,
     Missed,
 }
@@ -49,19 +52,28 @@ pub(crate) struct Pace {
     pub(crate) volume: Volume,
 }
 
-const fn case(workload: &'static str, what: &'static str, tasks: u64, batch: u64, kind: Kind) -> Case {
-    Case { workload, what, tasks, batch, kind }
+/// Where a round runs, and how another process is told of it.
+pub(crate) struct Site<'a, S> {
+    pub(crate) backend: &'static str,
+    pub(crate) side: &'a S,
+    pub(crate) scale_percent: u64,
 }
 
-const SINGLE: Kind = Kind::Append { stream: append::Streams::OnePerTask, expected: false };
-const NEW_STREAMS: Kind = Kind::Append { stream: append::Streams::OnePerAppend, expected: false };
-const EXPECTED: Kind = Kind::Append { stream: append::Streams::OnePerTask, expected: true };
+const fn case(workload: &'static str, what: &'static str, tasks: u64, batch: u64, kind: Kind) -> Case {
+    Case { workload, what, processes: 1, tasks, batch, kind }
+}
+
+const SINGLE: Kind = Kind::Append { streams: append::Streams::OnePerTask, expected: false };
+const NEW_STREAMS: Kind = Kind::Append { streams: append::Streams::OnePerAppend, expected: false };
+const EXPECTED: Kind = Kind::Append { streams: append::Streams::OnePerTask, expected: true };
 
 /// All cases, in the order in which they are run and shown.
-pub(crate) const CASES: [Case; 16] = [
+pub(crate) const CASES: [Case; 18] = [
     case("W1", "one event per append, a stream per task", 1, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 8, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 64, 1, SINGLE),
+    case("W1", "one event per append, a stream per task", 16, 1, SINGLE).in_processes(4),
+    case("W1", "one event per append, a stream per task", 64, 1, SINGLE).in_processes(4),
     case("W1N", "one event per append, each to a new stream", 1, 1, NEW_STREAMS),
     case("W2", "batches with expected version, a stream per task", 1, 10, EXPECTED),
     case("W2", "batches with expected version, a stream per task", 1, 100, EXPECTED),
@@ -70,7 +82,7 @@ pub(crate) const CASES: [Case; 16] = [
     case("W3", "all tasks on one stream, again on conflict", 32, 1, Kind::Race),
     case("W4", "read a stream of 1,000", 1, 1_000, Kind::ReadStream { events: 1_000 }),
     case("W4", "read a stream of 10,000", 1, 10_000, Kind::ReadStream { events: 10_000 }),
-    case("W5", "read the whole log of 200,000", 1, 200_000, Kind::ReadLog { events: 200_000 }),
+    case("W5", "read the whole log of 200,000", 1, 200_000, Kind::ReadLog),
     case("W6", "append to handler at 200 appends/s", 1, 1, Kind::Latency),
     case("MISS", "a reader tails 8 writers without pause", 8, 1, Kind::Missed),
     case("MISS", "a reader tails 8 writers without pause", 8, 50, Kind::Missed),
@@ -78,25 +90,41 @@ pub(crate) const CASES: [Case; 16] = [
 ];
 
 impl Case {
-    /// Runs one round on one side, on a runtime of its own.
-    pub(crate) fn round<S: Subject>(
-        &self,
-        pace: Pace,
-        open: impl Future<Output = Result<S>>,
-    ) -> Result<Vec<Reading>> {
-        self.runtime()?.block_on(async {
-            let subject = Arc::new(open.await?);
-            match self.kind {
-                Kind::Append { stream, expected } => {
-                    append::run(self, pace.volume, stream, expected, &subject).await
-                }
-                Kind::Race => race::run(self, pace.volume, &subject).await,
-                Kind::ReadStream { events } => read::stream(events, pace.volume, &*subject).await,
-                Kind::ReadLog { events } => read::log(events, &*subject).await,
-                Kind::Latency => follow::latency(pace.duration, &subject).await,
-                Kind::Missed => follow::missed(self, pace.duration, &subject).await,
-            }
-        })
+    const fn in_processes(mut self, processes: u64) -> Self {
+        self.processes = processes;
+        self
+    }
+
+    pub(crate) fn crowd(&self) -> Crowd {
+        Crowd { processes: self.processes, tasks: self.tasks }
+    }
+
+    /// Runs one round on one side, on a log and a runtime of its own.
+    pub(crate) fn round<S: Side>(&self, pace: Pace, site: &Site<'_, S>) -> Result<Vec<Reading>> {
+        let runtime = self.runtime()?;
+        let log = runtime.block_on(site.side.create())?;
+        let readings = match self.processes {
+            1 => runtime.block_on(async {
+                let subject = Arc::new(site.side.open(&log, self.crowd()).await?);
+                let readings = self.measure(pace, &subject).await?;
+                subject.close().await?;
+                Ok(readings)
+            }),
+            _ => processes::run(self, site.backend, S::Subject::NAME, &log, site.scale_percent),
+        };
+        runtime.block_on(site.side.remove(&log))?;
+        readings
+    }
+
+    async fn measure<S: Subject>(&self, pace: Pace, subject: &Arc<S>) -> Result<Vec<Reading>> {
+        match self.kind {
+            Kind::Append { .. } => append::run(self, pace.volume, subject).await,
+            Kind::Race => race::run(self, pace.volume, subject).await,
+            Kind::ReadStream { events } => read::stream(events, pace.volume, &**subject).await,
+            Kind::ReadLog => read::log(pace.volume.log, &**subject).await,
+            Kind::Latency => follow::latency(pace.duration, subject).await,
+            Kind::Missed => follow::missed(self, pace.duration, subject).await,
+        }
     }
 
     /// One thread for one task, so that "one core" means it; all cores for several.

@@ -19,10 +19,11 @@ pub(super) async fn stream<S: Subject>(events: u64, volume: Volume, subject: &S)
 
 pub(super) async fn log<S: Subject>(events: u64, subject: &S) -> Result<Vec<Reading>> {
     const STREAMS: u64 = 100;
+    let each = (events / STREAMS).max(1);
     for stream in 0..STREAMS {
-        fill(subject, &format!("Bench-{stream}"), events / STREAMS).await?;
+        fill(subject, &format!("Bench-{stream}"), each).await?;
     }
-    complete(timed(subject.read_log()).await?, events)
+    complete(timed(subject.read_log()).await?, each * STREAMS)
 }
 
 fn complete((read, took): (u64, std::time::Duration), events: u64) -> Result<Vec<Reading>> {
