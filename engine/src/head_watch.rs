@@ -26,7 +26,8 @@ use crate::per_log::PerLog;
 /// let head = backend::position(log, 7, 0);
 /// let pace = Pace { interval_min: Duration::from_millis(5), interval_max: Duration::from_millis(250) };
 /// // Another process has appended: the first look finds it.
-/// HeadWatch::of(log).wait(Position::START, pace, || async { Ok(head) }).await?;
+/// let watch = HeadWatch::of(log);
+/// watch.wait(Position::START, pace, || async { Ok(head) }).await?;
 /// assert_eq!(HeadWatch::of(log).head(), Some(head));
 /// # Ok(())
 /// # }

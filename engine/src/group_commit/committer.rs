@@ -133,11 +133,14 @@ impl Committer {
         // The calls are inside the futures, so that a writer which panics before its first await is caught as well.
         let ready = AssertUnwindSafe(async { self.shared.writer.ready().await }).catch_unwind();
         match timeout_at(batch.until, ready).await {
-            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Ok(()))) => self.shared.queue().sent(&batch.arrivals),
             Ok(Ok(Err(failure))) => return Outcome::Failed(failure),
             Ok(Err(_)) => return Outcome::Broken(panicked()),
             Err(_) => {
-                return Outcome::Failed(BatchError::NotSent(unavailable("no way to the store in time", None)));
+                return Outcome::Failed(BatchError::NotSent(unavailable(
+                    "no way to the store in time",
+                    None,
+                )));
             }
         }
         let write = AssertUnwindSafe(async { self.shared.writer.write(&batch.appends).await }).catch_unwind();

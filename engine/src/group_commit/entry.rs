@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) not_before: Option<Instant>,
     /// How many appends its next batch may have: halved with each batch that its mates or itself may have broken.
     pub(super) batch_max: usize,
+    /// Whether the batch that it is in has left.
+    pub(super) is_sent: bool,
     failures: u32,
     failure: Option<Failure>,
     /// In the order in which they came; the first is the one on whose behalf it is sent, the others are its twins.
@@ -37,7 +39,7 @@ pub(super) enum Place {
     Room,
     /// In the queue.
     Line,
-    /// In the batch in flight.
+    /// In the batch that is next to leave, or in flight.
     Batch,
 }
 
@@ -61,6 +63,7 @@ impl Entry {
             attempts: 0,
             not_before: None,
             batch_max: usize::MAX,
+            is_sent: false,
             failures: 0,
             failure: None,
             waiters: vec![waiter],
@@ -80,6 +83,7 @@ impl Entry {
     /// Goes into a batch: from now on the verdict is younger than every request that waits for it.
     pub(super) fn depart(&mut self) {
         self.place = Place::Batch;
+        self.is_sent = false;
         self.attempts += 1;
         self.waiters.iter_mut().for_each(|waiter| waiter.late = false);
     }
@@ -113,7 +117,7 @@ impl Entry {
     /// What its callers are told if it gets no further than it is.
     pub(super) fn undecided(&self, message: &str) -> Error {
         let cause = self.failure.as_ref().map(|failure| &failure.error);
-        if self.place == Place::Batch || self.may_have_left() {
+        if (self.place == Place::Batch && self.is_sent) || self.may_have_left() {
             verdict::indeterminate(message, cause)
         } else {
             verdict::unavailable(message, cause)

@@ -130,7 +130,8 @@ impl Queue {
         Some(entry.undecided(match entry.place {
             Place::Room => "the queue was full until the deadline",
             Place::Line => "not sent, or not answered, by the deadline",
-            Place::Batch => "no reply by the deadline",
+            Place::Batch if entry.is_sent => "no reply by the deadline",
+            Place::Batch => "no way to the store by the deadline",
         }))
     }
 
@@ -176,6 +177,15 @@ impl Queue {
         }
         batch.until = batch.until.min(super::later(now, self.config.attempt_timeout));
         batch
+    }
+
+    /// The batch that was taken last leaves now: from here on what becomes of it is not known without a reply.
+    pub(super) fn sent(&mut self, arrivals: &[Arrival]) {
+        for arrival in arrivals {
+            if let Some(entry) = self.entries.get_mut(arrival) {
+                entry.is_sent = true;
+            }
+        }
     }
 
     /// Takes the writer's answer for an append of the batch in flight. Gives the error for which it is sent again, if it is.

@@ -10,6 +10,7 @@ mod drops;
 mod log;
 mod mates;
 mod random;
+mod ready;
 mod resend;
 mod twins;
 mod writer_faults;
