@@ -33,7 +33,7 @@ use crate::{BoxError, Cx, Failure, Handle, Opened, Verdict};
 ///     async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
 ///         // As `Harness::open`, at `self.port`.
 /// #       let _ = (namespace, self.port);
-///         # unimplemented!()
+///         # panic!("not in this example")
 ///     }
 ///
 ///     async fn kill(&self) -> Result<(), BoxError> {
