@@ -38,7 +38,7 @@ impl Rows {
             None => Metadata::NONE,
         };
         let tags = row.try_get::<Option<Vec<String>>, _>(9)?.unwrap_or_default();
-        let tags = tags.into_iter().map(|tag| Tag::new(tag)).collect::<std::result::Result<_, _>>()?;
+        let tags = tags.into_iter().map(Tag::new).collect::<std::result::Result<_, _>>()?;
         let id = EventId::from_uuid(row.try_get::<Id, _>(2)?.0);
         let event = backend::event(id, event_type, data, metadata, content_type, tags);
         let version = Version::new(u64::try_from(row.try_get::<i64, _>(1)?)?);
