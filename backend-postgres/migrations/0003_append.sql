@@ -105,16 +105,17 @@ BEGIN
     FOR a IN 1 .. cardinality(a_writes) LOOP
         kind := 0; subject := 0; found := 0;
 
-        -- Committed before, whole, unchanged and in this order? Or some of its ids used for something else?
-        SELECT count(*) AS events, min(n) AS n, min(x.position - x.append_offset) AS low, max(x.position - x.append_offset) AS high,
-            min(x.append_size) AS size, bool_and(s.same) AS same, min(n) FILTER (WHERE NOT s.same) AS other,
-            count(DISTINCT (e_write[n], x.version - e_nth[n])) = count(DISTINCT e_write[n]) AS in_order
-        INTO known
-        FROM generate_series(e + 1, e + a_events[a]) n
-        CROSS JOIN LATERAL (SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
-        CROSS JOIN LATERAL (SELECT x.type = e_type[n] AND x.data = e_data[n]
-            AND x.tags IS NOT DISTINCT FROM string_to_array(e_tags[n], E'\x1f') AS same) s;
-        IF known.events > 0 THEN
+        -- Committed before, whole, unchanged and in this order? Or some of its ids used for something else? Mostly neither.
+        IF EXISTS (SELECT FROM generate_series(e + 1, e + a_events[a]) n CROSS JOIN LATERAL (
+                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x) THEN
+            SELECT count(*) AS events, min(n) AS n, min(x.position - x.append_offset) AS low, max(x.position - x.append_offset) AS high,
+                min(x.append_size) AS size, bool_and(s.same) AS same, min(n) FILTER (WHERE NOT s.same) AS other,
+                count(DISTINCT (e_write[n], x.version - e_nth[n])) = count(DISTINCT e_write[n]) AS in_order
+            INTO known
+            FROM generate_series(e + 1, e + a_events[a]) n
+            CROSS JOIN LATERAL (SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
+            CROSS JOIN LATERAL (SELECT x.type = e_type[n] AND x.data = e_data[n]
+                AND x.tags IS NOT DISTINCT FROM string_to_array(e_tags[n], E'\x1f') AS same) s;
             IF known.events = a_events[a] AND known.size = a_events[a] AND known.low = known.high AND known.same AND known.in_order THEN
                 kind := 1;
                 FOR subject, actual, base IN

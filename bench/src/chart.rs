@@ -59,14 +59,17 @@ fn svg(backend: &str, pairs: &[(&Row, &Row)]) -> String {
 <rect width="100%" height="100%" fill="white"/>
 <text x="16" y="24" font-size="16">Annalist on {backend} beside the raw technology: events/s, logarithmic</text>
 <rect x="16" y="36" width="12" height="12" fill="{ANNALIST}"/><text x="34" y="46">annalist</text>
-<rect x="110" y="36" width="12" height="12" fill="{RAW}"/><text x="128" y="46">raw</text>"#
+<rect x="110" y="36" width="12" height="12" fill="{RAW}"/><text x="128" y="46">raw</text>
+<text x="{}" y="46" text-anchor="end">ratio</text>"#,
+        WIDTH - 12.0
     );
     grid(&mut out, &axis, height);
     for (place, (our, raw)) in pairs.iter().enumerate() {
         let y = TOP + GROUP * place as f64;
         let Row { workload, batch, .. } = our;
         let crowd = our.crowd();
-        let label = format!("{workload}, {crowd} task{}, × {batch}", if crowd == "1" { "" } else { "s" });
+        let events = if *batch == 1 { String::new() } else { format!(", × {batch}") };
+        let label = format!("{workload}, {crowd} task{}{events}", if crowd == "1" { "" } else { "s" });
         let _ = writeln!(
             out,
             r#"<text x="{}" y="{}" text-anchor="end">{label}</text>"#,
@@ -75,6 +78,13 @@ fn svg(backend: &str, pairs: &[(&Row, &Row)]) -> String {
         );
         bar(&mut out, &axis, y, our.median, ANNALIST);
         bar(&mut out, &axis, y + BAR, raw.median, RAW);
+        let _ = writeln!(
+            out,
+            r#"<text x="{}" y="{}" text-anchor="end">{:.2}</text>"#,
+            WIDTH - 12.0,
+            y + BAR + 4.0,
+            our.median / raw.median
+        );
     }
     out.push_str("</svg>\n");
     out
