@@ -1,10 +1,12 @@
 //! Noticing that a log has grown, also through other processes: one look at a time for all who wait in this one.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use annalist_core::{Error, LogId, Position};
+use futures::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -109,9 +111,9 @@ impl HeadWatch {
             if self.head().is_some_and(|head| head != than) {
                 return Ok(());
             }
-            tokio::select! {
-                () = changed => {}
-                found = self.look(than, pace, &look) => return found,
+            let looking = pin!(self.look(than, pace, &look));
+            if let Either::Right((found, _)) = select(pin!(changed), looking).await {
+                return found;
             }
         }
     }
