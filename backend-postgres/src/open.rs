@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::migrate;
+use crate::schema;
 use crate::store::{PostgresStore, too_late};
 
 impl PostgresStore {
@@ -81,7 +81,7 @@ impl PostgresStore {
     /// As [`setup`](Self::setup).
     pub async fn setup_on(pool: &PgPool, config: &Config) -> Result<(), Error> {
         let schema = config.schema()?;
-        let done = timeout(config.timeout, migrate::run(pool.clone(), schema, config.accept_volatile)).await;
+        let done = timeout(config.timeout, schema::run(pool.clone(), schema, config.accept_volatile)).await;
         done.map_err(|_| too_late("the set-up took longer than the time-out; it may still complete"))?
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use crate::config::Schema;
 use crate::connections::Connections;
 use crate::error::of_read;
-use crate::migrate;
+use crate::schema;
 use crate::types::Id;
 
 /// What was found.
@@ -28,7 +28,7 @@ pub(crate) async fn look(
     let mut lease = connections.take().await?;
     lease.begin().await.map_err(of_read)?;
     let flushes = check_settings(&mut lease, accept_volatile).await?;
-    migrate::check(&mut lease, schema).await?;
+    schema::check(&mut lease, schema).await?;
     let text = schema.fill("SELECT id FROM {schema}.log");
     let row = sqlx::query(AssertSqlSafe(text))
         .persistent(false)
