@@ -1,12 +1,11 @@
 -- One schema is one namespace: one log with its own order, id and lock. "{schema}" stands for its quoted name.
 
--- The head of the log: how many events it holds, which is also the position of the newest. Every append locks and moves it, so that
--- positions are given in the order of commits, without holes.
+-- The log. Its head is the position of its newest event, and at least this one: nothing moves it but what takes away the newest events.
 CREATE TABLE {schema}.log (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     id uuid NOT NULL,
     head bigint NOT NULL
-) WITH (fillfactor = 10);
+);
 
 INSERT INTO {schema}.log (id, head) VALUES ('{log_id}', 0);
 
@@ -30,6 +29,11 @@ CREATE TABLE {schema}.event (
     -- The id comes first: ids are mostly made in the order of time, and new entries then meet on the same pages.
     CONSTRAINT event_id UNIQUE (id, stream)
 );
+-- The log as it stands. Appends take turns, and each gives the positions that follow the head; so positions have no holes, and go by the order of commits.
+CREATE VIEW {schema}.log_state AS
+SELECT l.id, greatest(l.head, coalesce((SELECT e.position FROM {schema}.event e ORDER BY e.position DESC LIMIT 1), 0)) AS head
+FROM {schema}.log l LIMIT 1;
+
 CREATE INDEX event_category ON {schema}.event (split_part(stream, '-', 1), position);
 CREATE INDEX event_type ON {schema}.event (type, position);
 

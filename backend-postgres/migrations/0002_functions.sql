@@ -13,15 +13,11 @@ BEGIN
     END IF;
 END $$;
 
--- Takes the lock of the log. Everyone who moves the head takes it first: waiting for an advisory lock is first come, first served, which
--- waiting for a row is not. Its first number is this package's and the second this log's own, so that no stranger waits with us.
-CREATE FUNCTION {schema}.lock_log_v1() RETURNS void LANGUAGE plpgsql AS $$
+-- Makes a transaction fit for an append: one that decides on what is there once it has the lock, and that is flushed.
+CREATE FUNCTION {schema}.make_fit_v1() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.check_isolation_v1('an append');
-    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
-        PERFORM set_config('synchronous_commit', 'on', true);
-    END IF;
-    PERFORM pg_advisory_xact_lock(1634627169, '{schema}.log'::regclass::oid::int);
+    PERFORM set_config('synchronous_commit', 'on', true);
 END $$;
 
 -- Whether a stream at a version meets an expectation: -1 is any, -2 is an existing stream, all else is that very version.

@@ -1,7 +1,11 @@
 -- Appends. Arrays have no ragged rows, so all below an append is flattened: an event names its write (`e_write`, from 1), an item its
 -- condition, and lists of names are one text with a control character between them, which no name has.
 --
--- The answer, in all three functions: `log` and `first`, the id of the log and its head before (NULL where nothing was written); for each
+-- Whoever appends takes the lock of the log first: waiting for an advisory lock is first come, first served, which waiting for a row is not. Its first
+-- number is this package's and the second this log's own, so that no stranger waits with us. (It never gives NULL; as part of an expression it
+-- costs less than as a statement.)
+--
+-- The answer: `log` and `first`, the id of the log and its head before (NULL where nothing was written); for each
 -- write in `versions` the version of its stream before; and, unless all appends were simply accepted, in `kinds` what became of each (0
 -- accepted, 1 committed before, 2 an expectation that does not hold, 3 a condition that matches, 4 an id that was used before, 5 a position
 -- past the head), in `subjects` of which write (or, negative, check), condition or event that is said, in `founds` the version or position found,
@@ -50,9 +54,14 @@ DECLARE
     w int := 0; e int := 0; c int := 0; k int := 0;
     known record; kind int; subject bigint; found bigint; actual bigint; base bigint; before bigint[]; start bigint[];
 BEGIN
-    PERFORM {schema}.lock_log_v1();
+    IF current_setting('transaction_isolation') <> 'read committed' OR current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM {schema}.make_fit_v1();
+    END IF;
+    IF pg_advisory_xact_lock(1634627169, '{schema}.log'::regclass::oid::int) IS NULL THEN
+        RETURN;
+    END IF;
     IF k_after IS NOT NULL THEN
-        SELECT l.id, l.head INTO log, newest FROM {schema}.log l;
+        SELECT l.id, l.head INTO log, newest FROM {schema}.log_state l;
         -- Positions of another log than the caller takes this one for cannot be judged here: nothing is decided.
         IF log <> k_log THEN
             kinds := '{}';
@@ -62,24 +71,23 @@ BEGIN
 
     -- All at once, which is how it goes unless somebody is refused or comes again.
     IF holds THEN
-        SELECT array_agg(s.actual + s.before ORDER BY s.w), bool_and({schema}.meets_v1(s.actual, s.expected)) INTO versions, holds
-        FROM (
-            SELECT u.w, u.expected, u.before,
-                coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0) AS actual
-            FROM unnest(w_stream, w_expected, w_before) WITH ORDINALITY u(stream, expected, before, w)
-        ) s;
-        -- A batch of checks alone writes to no stream.
-        holds := coalesce(holds, true);
+        SELECT l.id, l.head, f.versions, coalesce(f.holds, true) AND NOT EXISTS (
+            SELECT FROM generate_series(1, events) n CROSS JOIN LATERAL (
+                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x)
+        INTO log, newest, versions, holds
+        FROM {schema}.log_state l, (
+            SELECT array_agg(s.actual + s.before ORDER BY s.w) AS versions, bool_and({schema}.meets_v1(s.actual, s.expected)) AS holds
+            FROM (
+                SELECT u.w, u.expected, u.before,
+                    coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0) AS actual
+                FROM unnest(w_stream, w_expected, w_before) WITH ORDINALITY u(stream, expected, before, w)
+            ) s
+        ) f;
     END IF;
     IF holds AND c_stream IS NOT NULL THEN
         holds := NOT EXISTS (
             SELECT FROM unnest(c_stream, c_expected) u(stream, expected) WHERE NOT {schema}.meets_v1(
                 coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0), u.expected));
-    END IF;
-    IF holds AND events > 0 THEN
-        holds := NOT EXISTS (
-            SELECT FROM generate_series(1, events) n CROSS JOIN LATERAL (
-                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x);
     END IF;
     IF holds AND k_after IS NOT NULL THEN
         holds := NOT EXISTS (SELECT FROM unnest(k_reach) u(reach) WHERE u.reach > newest) AND NOT EXISTS (
@@ -90,7 +98,7 @@ BEGIN
     END IF;
     IF holds THEN
         IF events > 0 THEN
-            UPDATE {schema}.log l SET head = l.head + events RETURNING l.id, l.head - events INTO log, first;
+            first := newest;
             PERFORM {schema}.insert_v1(first, 1, events, versions, w_stream, e_write, e_nth, e_offset, e_size,
                 e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
         END IF;
@@ -98,7 +106,7 @@ BEGIN
     END IF;
 
     -- One by one.
-    SELECT l.id, l.head INTO log, first FROM {schema}.log l;
+    SELECT l.id, l.head INTO log, first FROM {schema}.log_state l;
     newest := first;
     versions := array_fill(0::bigint, ARRAY[coalesce(cardinality(w_stream), 0)]);
     positions := versions;
@@ -184,40 +192,4 @@ BEGIN
         kinds[a] := kind; subjects[a] := subject; founds[a] := found;
         w := w + a_writes[a]; e := e + a_events[a]; c := c + a_checks[a]; k := k + a_conditions[a];
     END LOOP;
-    IF newest > first THEN
-        UPDATE {schema}.log l SET head = newest;
-    END IF;
-END $$;
-
--- One append of one event, the most frequent of all.
-CREATE FUNCTION {schema}.append_event_v1(
-    w_stream text, w_expected bigint,
-    e_id uuid, e_type text, e_content_type text, e_data bytea, e_metadata text, e_tags text,
-    OUT log uuid, OUT first bigint, OUT versions bigint[],
-    OUT kinds int[], OUT subjects bigint[], OUT founds bigint[], OUT positions bigint[]
-) LANGUAGE plpgsql AS $$
-DECLARE
-    actual bigint;
-    known boolean;
-BEGIN
-    PERFORM {schema}.lock_log_v1();
-    SELECT coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = w_stream ORDER BY x.version DESC LIMIT 1), 0),
-        EXISTS (SELECT FROM {schema}.event x WHERE x.id = e_id AND x.stream = w_stream)
-    INTO actual, known;
-    IF known OR NOT {schema}.meets_v1(actual, w_expected) THEN
-        SELECT * INTO log, first, versions, kinds, subjects, founds, positions FROM {schema}.append_v1(
-            true, ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[0], ARRAY[w_stream], ARRAY[w_expected], ARRAY[0]::bigint[], NULL, NULL,
-            ARRAY[1], ARRAY[1], ARRAY[0], ARRAY[1], ARRAY[e_id], ARRAY[e_type], ARRAY[e_content_type], ARRAY[e_data], ARRAY[e_metadata],
-            CASE WHEN e_tags IS NOT NULL THEN ARRAY[e_tags] END,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-        RETURN;
-    END IF;
-    UPDATE {schema}.log l SET head = l.head + 1 RETURNING l.id, l.head - 1 INTO log, first;
-    INSERT INTO {schema}.event (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata, tags)
-    VALUES (first + 1, 0, 1, actual + 1, e_id, clock_timestamp(), w_stream, e_type, e_content_type, e_data, e_metadata,
-        string_to_array(e_tags, E'\x1f'));
-    IF e_tags IS NOT NULL THEN
-        INSERT INTO {schema}.event_tag (tag, position) SELECT t.tag, first + 1 FROM unnest(string_to_array(e_tags, E'\x1f')) t(tag);
-    END IF;
-    versions := ARRAY[actual];
 END $$;

@@ -14,7 +14,7 @@ BEGIN
     INSERT INTO {schema}.checkpoint AS c (name, epoch) VALUES (checkpoint_name, 0) ON CONFLICT (name) DO UPDATE SET epoch = c.epoch;
     SELECT l.id, l.head, c.epoch, c.log, c.position, c.fraction, c.event, {schema}.event_at_v1(c.position)
     INTO log, head, epoch, stored_log, stored_position, stored_fraction, stored_event, found_event
-    FROM {schema}.log l, {schema}.checkpoint c WHERE c.name = checkpoint_name;
+    FROM {schema}.log_state l, {schema}.checkpoint c WHERE c.name = checkpoint_name;
     done := stored_log IS NULL
         OR (stored_log = log AND stored_position + sign(stored_fraction) <= head AND stored_event IS NOT DISTINCT FROM found_event);
     IF done THEN
@@ -30,7 +30,7 @@ CREATE FUNCTION {schema}.save_v1(
 BEGIN
     PERFORM {schema}.check_isolation_v1('a checkpoint');
     SELECT c.epoch INTO epoch FROM {schema}.checkpoint c WHERE c.name = checkpoint_name FOR UPDATE;
-    SELECT l.id, l.head INTO log, head FROM {schema}.log l;
+    SELECT l.id, l.head INTO log, head FROM {schema}.log_state l;
     epoch := coalesce(epoch, 0);
     done := epoch = of_epoch AND place + sign(part) <= head AND log = of_log;
     IF done THEN
@@ -45,7 +45,7 @@ CREATE FUNCTION {schema}.reset_v1(
     OUT log uuid, OUT head bigint, OUT done boolean, OUT epoch bigint
 ) LANGUAGE plpgsql AS $$
 BEGIN
-    SELECT l.id, l.head INTO log, head FROM {schema}.log l;
+    SELECT l.id, l.head INTO log, head FROM {schema}.log_state l;
     done := place + sign(part) <= head AND log = of_log;
     IF done THEN
         INSERT INTO {schema}.checkpoint AS c (name, epoch, log, position, fraction, event)

@@ -33,6 +33,22 @@ pub(crate) struct Statements {
     pub(crate) are_kept: bool,
 }
 
+/// An append of one event and nothing else, the most frequent of all, as a plain statement: a function costs a third more. It takes the lock like
+/// all appends, but decides on what was there before it had it. That is noticed: whoever came in between has taken the position, and
+/// then nothing is written, and the function is asked instead. So it is where the append is refused, or was committed before, where the log is another
+/// one, or the session is not fit for appends.
+const EVENT: &str = "INSERT INTO {schema}.event AS n
+    (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata)
+    SELECT l.head + 1, 0, 1, s.version + 1, $4, clock_timestamp(), $2, $5, $6, $7, $8
+    FROM {schema}.log_state l, (SELECT coalesce(
+        (SELECT e.version FROM {schema}.event e WHERE e.stream = $2 ORDER BY e.version DESC LIMIT 1), 0) AS version OFFSET 0) s
+    WHERE l.id = $1 AND {schema}.meets_v1(s.version, $3)
+        AND NOT EXISTS (SELECT FROM {schema}.event e WHERE e.id = $4 AND e.stream = $2)
+        AND current_setting('transaction_isolation') = 'read committed'
+        AND current_setting('synchronous_commit') NOT IN ('off', 'local')
+        AND pg_advisory_xact_lock(1634627169, '{schema}.log'::regclass::oid::int) IS NOT NULL
+    ON CONFLICT (position) DO NOTHING RETURNING n.position, n.version";
+
 const ANSWER: &str = "log, first, versions, kinds, subjects, founds, positions";
 
 impl Statements {
@@ -41,7 +57,7 @@ impl Statements {
             let places: Vec<String> = (1..=parameters).map(|n| format!("${n}")).collect();
             format!("SELECT {ANSWER} FROM {schema}.{function}({})", places.join(", ")).into()
         };
-        Self { batch: call("append_v1", 29), event: call("append_event_v1", 8), are_kept }
+        Self { batch: call("append_v1", 29), event: schema.fill(EVENT).into(), are_kept }
     }
 }
 
@@ -96,6 +112,11 @@ pub(crate) async fn send(
 ) -> Result<Vec<Result<Receipt, Error>>, sqlx::Error> {
     loop {
         let batch = Batch::new(appends, log.id());
+        if let Some(call) = batch.event(statements)
+            && let Some(row) = call.persistent(statements.are_kept).fetch_optional(&mut *connection).await?
+        {
+            return Answer::of_event(&row)?.deal_out(&batch, log);
+        }
         let row = batch.call(statements).persistent(statements.are_kept).fetch_one(&mut *connection).await?;
         let answer = Answer::read(&row)?;
         if let Some(id) = answer.log {

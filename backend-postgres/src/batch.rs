@@ -122,34 +122,27 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The call that this batch is.
-    pub(crate) fn call(&self, statements: &Statements) -> Call<'_, Postgres, PgArguments> {
-        if self.is_single() { self.single(statements) } else { self.whole(statements) }
-    }
-
-    /// Whether it is one append of one event and nothing else.
-    fn is_single(&self) -> bool {
+    /// The statement for one append of one event and nothing else, where this batch is no more.
+    pub(crate) fn event(&self, statements: &Statements) -> Option<Call<'_, Postgres, PgArguments>> {
         let [writes, events] = [self.w_stream.len(), self.e.id.len()];
-        self.appends.len() == 1
-            && writes == 1
-            && events == 1
-            && self.c_stream.is_empty()
-            && self.k_after.is_empty()
-    }
-
-    fn single(&self, statements: &Statements) -> Call<'_, Postgres, PgArguments> {
-        sqlx::query(AssertSqlSafe(statements.event.clone()))
+        let is_more = self.appends.len() > 1 || !self.c_stream.is_empty() || !self.k_after.is_empty();
+        if is_more || writes != 1 || events != 1 || self.e.tags[0].is_some() {
+            return None;
+        }
+        let call = sqlx::query(AssertSqlSafe(statements.event.clone()))
+            .bind(self.log)
             .bind(self.w_stream[0])
             .bind(self.w_expected[0])
             .bind(self.e.id[0])
             .bind(self.e.event_type[0])
             .bind(self.e.content_type[0])
             .bind(self.e.data[0])
-            .bind(self.e.metadata[0])
-            .bind(self.e.tags[0].as_deref())
+            .bind(self.e.metadata[0]);
+        Some(call)
     }
 
-    fn whole(&self, statements: &Statements) -> Call<'_, Postgres, PgArguments> {
+    /// The call of the function that decides.
+    pub(crate) fn call(&self, statements: &Statements) -> Call<'_, Postgres, PgArguments> {
         let has_conditions = !self.k_after.is_empty();
         let (e, i) = (&self.e, &self.i);
         sqlx::query(AssertSqlSafe(statements.batch.clone()))

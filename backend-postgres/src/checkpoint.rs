@@ -123,7 +123,7 @@ impl CheckpointStore for PostgresStore {
         self.check_open()?;
         const TEXT: &str = "SELECT l.id AS log, l.head, pg_is_in_recovery() AS done, c.log AS stored_log, c.position AS stored_position, c.fraction AS stored_fraction,
                 c.event AS stored_event, {schema}.event_at_v1(c.position) AS found_event
-            FROM {schema}.log l LEFT JOIN {schema}.checkpoint c ON c.name = $1";
+            FROM {schema}.log_state l LEFT JOIN {schema}.checkpoint c ON c.name = $1";
         let row = self.ask_one(sqlx::query(self.fill(TEXT)).bind(name.as_str()), Effect::Reads).await?;
         let seen = seen(&row).map_err(of_read)?;
         refuse_replica(seen.is_done)?;

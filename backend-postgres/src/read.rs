@@ -41,8 +41,7 @@ fn bound(number: u64) -> i64 {
     clamped(number).min(NUMBER_MAX)
 }
 
-/// The columns of an event, and of the head in their places. `LIMIT 1` tells the planner what it cannot know of a table that was never analysed: there
-/// is one log. Otherwise a query of many items looks dear enough to be compiled, which takes a hundred times as long as it runs.
+/// The columns of an event, and of the head in their places.
 const EVENT: &str = "e.position, e.version, e.id, e.recorded_at, e.stream, e.type, e.content_type, e.data, e.metadata, e.tags";
 const EVENT_OF_STREAM: &str =
     "e.position, e.version, e.id, e.recorded_at, NULL, e.type, e.content_type, e.data, e.metadata, e.tags";
@@ -77,7 +76,7 @@ pub(crate) async fn stream(
         Direction::Backward => ("greatest($2, least($3, (SELECT version FROM v)) - $4 + 1)", "$3"),
     };
     let text = format!(
-        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log LIMIT 1), v AS MATERIALIZED (SELECT coalesce(
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state), v AS MATERIALIZED (SELECT coalesce(
             (SELECT version FROM {schema}.event WHERE stream = $1 ORDER BY version DESC LIMIT 1), 0) AS version)
         SELECT l.head, v.version, {HEAD} FROM l, v UNION ALL (
             SELECT {EVENT_OF_STREAM} FROM {schema}.event e
@@ -170,7 +169,7 @@ fn all_of(schema: &Schema, direction: Direction) -> String {
         Direction::Backward => ("greatest($1, least($2, (SELECT head FROM l)) - $3)", "$2"),
     };
     format!(
-        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log LIMIT 1)
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state)
         SELECT l.head, 0::bigint, {HEAD} FROM l UNION ALL (
             SELECT {EVENT} FROM {schema}.event e WHERE e.position > {low} AND e.position <= {high} ORDER BY e.position {order} LIMIT (SELECT $3))"
     )
@@ -193,7 +192,7 @@ fn matching(schema: &Schema, direction: Direction, query: &Query) -> String {
     let found: Vec<String> = (0..query.items().len()).map(item).collect();
     let found = found.join(" UNION ");
     format!(
-        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log LIMIT 1)
+        "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state)
         SELECT l.head, 0::bigint, {HEAD} FROM l UNION ALL (
             SELECT {EVENT} FROM (SELECT m FROM ({found}) f ORDER BY m {order} LIMIT $3) p
             CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE position = p.m OFFSET 0) e ORDER BY p.m {order})"

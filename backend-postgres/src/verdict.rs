@@ -63,6 +63,12 @@ impl Answer {
         })
     }
 
+    /// The answer to the statement of a single event: its position and its version.
+    pub(crate) fn of_event(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let (position, version): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Self { log: None, first: Some(position - 1), versions: vec![version - 1], verdicts: None })
+    }
+
     /// Whether nothing was decided, because the log is another one than the caller took it for.
     pub(crate) fn is_undecided(&self) -> bool {
         self.verdicts.as_ref().is_some_and(|verdicts| verdicts.kinds.is_empty())

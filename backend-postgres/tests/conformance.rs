@@ -90,13 +90,12 @@ impl Harness for Postgres {
                 let (head, _) = backend::numbers(position);
                 format!(
                     "DELETE FROM {namespace}.event WHERE position > {head};
-                    DELETE FROM {namespace}.event_tag WHERE position > {head};
-                    UPDATE {namespace}.log SET head = {head}"
+                    DELETE FROM {namespace}.event_tag WHERE position > {head}"
                 )
             }
             Rewind::AnotherLog => format!(
                 "TRUNCATE {namespace}.event, {namespace}.event_tag;
-                UPDATE {namespace}.log SET id = gen_random_uuid(), head = 0"
+                UPDATE {namespace}.log SET id = gen_random_uuid()"
             ),
             _ => return Err(HookError::NotProvided),
         };
