@@ -28,7 +28,9 @@ CREATE TABLE {schema}.event (
     CONSTRAINT event_version UNIQUE (stream, version),
     -- The id comes first: ids are mostly made in the order of time, and new entries then meet on the same pages.
     CONSTRAINT event_id UNIQUE (id, stream)
-);
+)
+-- Statistics of a small table would have every plan read all of it, and plans are kept while it grows. Without any, indexes are used.
+WITH (autovacuum_analyze_threshold = 10000);
 -- The log as it stands. Appends take turns, and each gives the positions that follow the head; so positions have no holes, and go by the order of commits.
 CREATE VIEW {schema}.log_state AS
 SELECT l.id, greatest(l.head, coalesce((SELECT e.position FROM {schema}.event e ORDER BY e.position DESC LIMIT 1), 0)) AS head
@@ -41,7 +43,7 @@ CREATE TABLE {schema}.event_tag (
     tag text COLLATE "C" NOT NULL,
     position bigint NOT NULL,
     PRIMARY KEY (tag, position)
-);
+) WITH (autovacuum_analyze_threshold = 10000);
 
 CREATE TABLE {schema}.snapshot (
     stream text COLLATE "C" NOT NULL,

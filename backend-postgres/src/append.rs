@@ -1,4 +1,4 @@
-//! Writing a batch: one call of one function in the server.
+//! Writing a batch: one call of one function in the server, or one statement where it is a single event.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -80,15 +80,16 @@ impl Connections {
 
     /// The same, and tries it: for what must not be left in doubt because a connection was lost while nobody used it.
     pub(crate) async fn take_tried(&self) -> Result<Lease, Error> {
+        // Each that fails ends here, and the next one is another.
+        let mut others = self.pool.options().get_max_connections();
         loop {
-            let idle = self.pool.num_idle();
             let mut lease = self.take().await?;
             match lease.ping().await {
                 Ok(()) => return Ok(lease),
-                Err(error) if idle == 0 => return Err(of_connecting(error)),
-                // It ends here, and the next one is another.
+                Err(error) if others == 0 => return Err(of_connecting(error)),
                 Err(error) => self.note(&error),
             }
+            others -= 1;
         }
     }
 

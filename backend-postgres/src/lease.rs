@@ -29,7 +29,7 @@ impl Lease {
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Misconfigured("a Tokio runtime is needed".into())).with_source(error)
         })?;
-        let connection = pool.acquire().await.map_err(error::of_connecting)?;
+        let connection = acquire(pool).await.map_err(error::of_connecting)?;
         Ok(Self { connection: Some(connection), is_spoilt: false, is_open: false, runtime, keeps_statements })
     }
 
@@ -65,6 +65,23 @@ impl Lease {
     pub(crate) fn spoil(&mut self) {
         self.is_spoilt = true;
     }
+}
+
+/// A connection that breaks while it is made is made again: nothing was asked on it yet.
+async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    const TRIES_MAX: u32 = 3;
+    let mut tries = 1;
+    loop {
+        match pool.acquire().await {
+            Err(sqlx::Error::Io(error)) if tries < TRIES_MAX && is_broken(&error) => tries += 1,
+            answer => return answer,
+        }
+    }
+}
+
+fn is_broken(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 const GIVEN_BACK: &str = "a lease has its connection until it is given back";

@@ -115,7 +115,7 @@ impl PostgresStore {
     /// One page, on whatever connection works: those that were lost while nobody used them are found out by using them.
     async fn page(&self, read: Read, deadline: Instant) -> Result<Page, Error> {
         let read = Arc::new(read);
-        let mut spare = self.pool().num_idle();
+        let mut others = self.pool().options().get_max_connections();
         loop {
             let (store, read) = (self.clone(), read.clone());
             let lease = in_time(deadline, self.0.connections.take()).await?;
@@ -125,10 +125,10 @@ impl PostgresStore {
             match answer.await?.ok_or_else(|| too_late("no answer to a read by its deadline"))? {
                 Err(PageError::Driver(error)) => {
                     self.0.connections.note(&error);
-                    if spare == 0 || !is_of_connection(&error) {
+                    if others == 0 || !is_of_connection(&error) {
                         return Err(of_read(error));
                     }
-                    spare -= 1;
+                    others -= 1;
                 }
                 answer => return Ok(answer?),
             }

@@ -60,7 +60,7 @@ async fn locked_rows_delay_nobody() {
     }
     let mut stranger = raw(&url()).await;
     let text = format!(
-        "BEGIN; SELECT * FROM {}.event WHERE stream = 'Clock-1' FOR UPDATE; SELECT * FROM {}.log FOR UPDATE",
+        "BEGIN; SELECT * FROM {}.event WHERE stream = 'Clock-1' FOR UPDATE; SELECT pg_advisory_xact_lock(1634627169, '{}.log'::regclass::oid::int)",
         config.schema, theirs.schema
     );
     run(&mut stranger, text).await;
