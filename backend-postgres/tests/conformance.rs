@@ -52,8 +52,13 @@ impl Stores {
     /// `way` is the server's URL, or one that leads there by another address.
     async fn open(&self, url: &str, way: &str, namespace: &str) -> Result<Opened, BoxError> {
         let Namespace { is_set_up, faults } = self.0.get(namespace, Namespace::default);
-        let config = config(namespace);
+        let mut config = config(namespace);
         is_set_up.get_or_try_init(|| PostgresStore::setup(url, &config)).await?;
+        if way != url {
+            // What goes wrong there goes wrong many times, until a deadline.
+            config.timeout = Duration::from_secs(3);
+            config.connect_timeout = Duration::from_millis(1_500);
+        }
         let store =
             PostgresStore::connect_behind(way, config, |writer| Arc::new(faults.before(writer))).await?;
         Ok(Opened::new(store))

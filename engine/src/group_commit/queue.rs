@@ -109,7 +109,10 @@ impl Queue {
 
     fn twin(&self, append: &Append) -> Option<Arrival> {
         let arrival = *self.newest.get(&twin_key(append)?)?;
-        self.entries.get(&arrival)?.append.same_request(append).then_some(arrival)
+        let entry = self.entries.get(&arrival)?;
+        // One that all have given up on is sent no more: whoever comes now has a fate of its own.
+        let goes_on = entry.is_awaited() || entry.deadline > Instant::now();
+        (goes_on && entry.append.same_request(append)).then_some(arrival)
     }
 
     /// A caller stops waiting. What is in no batch and has not left, and nobody else waits for, is withdrawn.
