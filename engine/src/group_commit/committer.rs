@@ -133,7 +133,10 @@ impl Committer {
         // The calls are inside the futures, so that a writer which panics before its first await is caught as well.
         let ready = AssertUnwindSafe(async { self.shared.writer.ready().await }).catch_unwind();
         match timeout_at(batch.until, ready).await {
-            Ok(Ok(Ok(()))) => self.shared.queue().sent(&batch.arrivals),
+            Ok(Ok(Ok(()))) if self.shared.queue().may_leave(&batch.arrivals, Instant::now()) => {}
+            Ok(Ok(Ok(()))) => {
+                return Outcome::Failed(BatchError::NotSent(unavailable("ready too late", None)));
+            }
             Ok(Ok(Err(failure))) => return Outcome::Failed(failure),
             Ok(Err(_)) => return Outcome::Broken(panicked()),
             Err(_) => {

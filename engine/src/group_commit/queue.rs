@@ -182,13 +182,19 @@ impl Queue {
         batch
     }
 
-    /// The batch that was taken last leaves now: from here on what becomes of it is not known without a reply.
-    pub(super) fn sent(&mut self, arrivals: &[Arrival]) {
+    /// Lets the batch that was taken last leave now: from here on what becomes of it is not known without a reply. Not so where the time of any of
+    /// it is up: its caller may have been told that it never left.
+    pub(super) fn may_leave(&mut self, arrivals: &[Arrival], now: Instant) -> bool {
+        let in_time = |arrival| self.entries.get(arrival).is_some_and(|entry| entry.deadline > now);
+        if !arrivals.iter().all(in_time) {
+            return false;
+        }
         for arrival in arrivals {
             if let Some(entry) = self.entries.get_mut(arrival) {
                 entry.is_sent = true;
             }
         }
+        true
     }
 
     /// Takes the writer's answer for an append of the batch in flight. Gives the error for which it is sent again, if it is.

@@ -12,6 +12,8 @@ use crate::bench::{is_unavailable, write};
 /// A writer that is never ready, in one way or another.
 enum NotReady {
     Waits,
+    /// Ready in the very moment in which the caller's time is up, and is told that nothing was sent.
+    TooLate,
     Refuses(ErrorKind),
 }
 
@@ -20,6 +22,10 @@ impl BatchWriter for NotReady {
     async fn ready(&self) -> Result<(), BatchError> {
         match self {
             Self::Waits => std::future::pending().await,
+            Self::TooLate => {
+                tokio::time::sleep(TIMEOUT).await;
+                Ok(())
+            }
             Self::Refuses(kind) => Err(BatchError::NotSent(kind.clone().into())),
         }
     }
@@ -29,9 +35,11 @@ impl BatchWriter for NotReady {
     }
 }
 
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 async fn answer(writer: NotReady) -> Error {
     let commits = GroupCommit::new(Arc::new(writer), Config::default());
-    let append = write("S").timeout(Duration::from_secs(3));
+    let append = write("S").timeout(TIMEOUT);
     let answer = commits.append(append).await.expect_err("nothing was sent");
     commits.close().await;
     answer
@@ -47,7 +55,7 @@ async fn a_passing_trouble_is_tried_again_until_the_deadline() {
     let begun = tokio::time::Instant::now();
     let trouble = ErrorKind::Unavailable("no connection".into());
     assert!(is_unavailable(&answer(NotReady::Refuses(trouble)).await));
-    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    assert_eq!(begun.elapsed(), TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,4 +64,9 @@ async fn a_wrong_set_up_is_told_at_once() {
     let wrong = ErrorKind::Misconfigured("a wrong password".into());
     assert_eq!(answer(NotReady::Refuses(wrong.clone())).await.kind(), &wrong);
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ready_too_late_nothing_leaves() {
+    assert!(is_unavailable(&answer(NotReady::TooLate).await));
 }
