@@ -41,7 +41,12 @@ $$;
 -- around it sees. The part that likely fits the fewest events drives. The settings and OFFSET 0 keep the planner to reading an index in its order
 -- until there is enough: all else reads all that is left of the log for each page, and looks cheaper in a plan that is made once for all bounds.
 -- Such a plan looks so dear without its favourites that it would be compiled each time, which takes longer than it runs.
-CREATE FUNCTION {schema}.matching_v1(
+--
+-- matching_backward_v1 is the same from the other end: the last `most` positions, the last first.
+DO $make$
+DECLARE
+    text CONSTANT text := $text$
+CREATE FUNCTION {schema}.%NAME%(
     low bigint, high bigint, most bigint,
     of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
 ) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
@@ -53,76 +58,38 @@ BEGIN
         RETURN QUERY SELECT e.position FROM {schema}.event e
             WHERE e.position > low AND e.position <= high
                 AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-            ORDER BY e.position LIMIT most;
+            ORDER BY e.position %ORDER% LIMIT most;
     ELSIF of_tags IS NOT NULL THEN
         RETURN QUERY SELECT t.position FROM {schema}.event_tag t
             CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE event.position = t.position OFFSET 0) e
             WHERE t.tag = of_tags[1] AND t.position > low AND t.position <= high
                 AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-            ORDER BY t.position LIMIT most;
+            ORDER BY t.position %ORDER% LIMIT most;
     ELSIF of_streams IS NOT NULL THEN
         RETURN QUERY SELECT m.position FROM unnest(of_streams) u(stream) CROSS JOIN LATERAL (
                 SELECT e.position FROM {schema}.event e
                 WHERE e.stream = u.stream AND e.position > low AND e.position <= high
                     AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.version LIMIT most
-            ) m ORDER BY m.position LIMIT most;
+                ORDER BY e.version %ORDER% LIMIT most
+            ) m ORDER BY m.position %ORDER% LIMIT most;
     ELSIF of_types IS NOT NULL THEN
         RETURN QUERY SELECT m.position FROM unnest(of_types) u(type) CROSS JOIN LATERAL (
                 SELECT e.position FROM {schema}.event e
                 WHERE e.type = u.type AND e.position > low AND e.position <= high
                     AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.position LIMIT most
-            ) m ORDER BY m.position LIMIT most;
+                ORDER BY e.position %ORDER% LIMIT most
+            ) m ORDER BY m.position %ORDER% LIMIT most;
     ELSE
         RETURN QUERY SELECT m.position FROM unnest(of_categories) u(category) CROSS JOIN LATERAL (
                 SELECT e.position FROM {schema}.event e
                 WHERE split_part(e.stream, '-', 1) = u.category AND e.position > low AND e.position <= high
                     AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.position LIMIT most
-            ) m ORDER BY m.position LIMIT most;
+                ORDER BY e.position %ORDER% LIMIT most
+            ) m ORDER BY m.position %ORDER% LIMIT most;
     END IF;
 END $$;
-
--- The same from the other end: the last `most` positions, the last first.
-CREATE FUNCTION {schema}.matching_backward_v1(
-    low bigint, high bigint, most bigint,
-    of_streams text[], of_prefixes text[], of_categories text[], of_types text[], of_tags text[]
-) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
-DECLARE
-    few CONSTANT bigint := 500;
+$text$;
 BEGIN
-    IF high - low <= few OR coalesce(of_tags, of_streams, of_types, of_categories) IS NULL THEN
-        RETURN QUERY SELECT e.position FROM {schema}.event e
-            WHERE e.position > low AND e.position <= high
-                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-            ORDER BY e.position DESC LIMIT most;
-    ELSIF of_tags IS NOT NULL THEN
-        RETURN QUERY SELECT t.position FROM {schema}.event_tag t
-            CROSS JOIN LATERAL (SELECT * FROM {schema}.event WHERE event.position = t.position OFFSET 0) e
-            WHERE t.tag = of_tags[1] AND t.position > low AND t.position <= high
-                AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-            ORDER BY t.position DESC LIMIT most;
-    ELSIF of_streams IS NOT NULL THEN
-        RETURN QUERY SELECT m.position FROM unnest(of_streams) u(stream) CROSS JOIN LATERAL (
-                SELECT e.position FROM {schema}.event e
-                WHERE e.stream = u.stream AND e.position > low AND e.position <= high
-                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.version DESC LIMIT most
-            ) m ORDER BY m.position DESC LIMIT most;
-    ELSIF of_types IS NOT NULL THEN
-        RETURN QUERY SELECT m.position FROM unnest(of_types) u(type) CROSS JOIN LATERAL (
-                SELECT e.position FROM {schema}.event e
-                WHERE e.type = u.type AND e.position > low AND e.position <= high
-                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.position DESC LIMIT most
-            ) m ORDER BY m.position DESC LIMIT most;
-    ELSE
-        RETURN QUERY SELECT m.position FROM unnest(of_categories) u(category) CROSS JOIN LATERAL (
-                SELECT e.position FROM {schema}.event e
-                WHERE split_part(e.stream, '-', 1) = u.category AND e.position > low AND e.position <= high
-                    AND {schema}.matches_v1(e.stream, e.type, e.tags, of_streams, of_prefixes, of_categories, of_types, of_tags)
-                ORDER BY e.position DESC LIMIT most
-            ) m ORDER BY m.position DESC LIMIT most;
-    END IF;
-END $$;
+    EXECUTE replace(replace(text, '%NAME%', 'matching_v1'), '%ORDER%', '');
+    EXECUTE replace(replace(text, '%NAME%', 'matching_backward_v1'), '%ORDER%', 'DESC');
+END $make$;

@@ -1,9 +1,7 @@
 //! One statement on a connection of the pool, within the deadline.
 
-use std::time::Duration;
-
-use annalist_core::EventStore;
-use annalist_core::{Error, ErrorKind, Limits};
+use annalist_core::{Error, ErrorKind, EventStore, Limits};
+use annalist_engine::later;
 use futures::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query as Call;
@@ -31,10 +29,11 @@ impl PostgresStore {
         self.capabilities().limits()
     }
 
-    /// Does something on a connection, in a task, so that whoever stops waiting neither breaks it nor keeps it busy (C1). `None` where the deadline passes while it works.
+    /// Does something on a connection, in a task, so that whoever stops waiting neither breaks it nor keeps it busy (C1). `None` where the
+    /// deadline passes while it works.
     pub(crate) async fn on_connection<T, W>(
         &self,
-        lease: Lease,
+        mut lease: Lease,
         deadline: Instant,
         work: W,
     ) -> Result<Option<T>, Error>
@@ -42,7 +41,6 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Lease) -> BoxFuture<'c, T> + Send + 'static,
     {
-        let mut lease = lease;
         let task = tokio::spawn(async move {
             let done = timeout_at(deadline, work(&mut lease)).await.ok();
             if done.is_some() {
@@ -103,10 +101,4 @@ pub(crate) async fn in_time(
     taking: impl Future<Output = Result<Lease, Error>>,
 ) -> Result<Lease, Error> {
     timeout_at(deadline, taking).await.map_err(|_| too_late("no connection was free by the deadline"))?
-}
-
-/// A point in time, at most the far future.
-pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
-    now.checked_add(duration).unwrap_or_else(|| now + FAR)
 }

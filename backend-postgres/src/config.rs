@@ -12,8 +12,16 @@ use annalist_engine::group_commit;
 /// use std::time::Duration;
 ///
 /// let mut config = annalist_postgres::Config::default();
+/// assert_eq!((config.schema.as_str(), config.connections_max), ("annalist", 10));
+/// assert_eq!((config.connect_timeout, config.timeout), (Duration::from_secs(5), Duration::from_secs(30)));
+/// assert_eq!(config.attempt_timeout, Duration::from_secs(10));
+/// assert_eq!((config.queue_appends_max, config.batch_appends_max), (4_096, 256));
+/// assert_eq!((config.page_bytes_max, config.page_positions_max), (8 * 1024 * 1024, 50_000));
+/// assert_eq!(config.poll_interval_min, Duration::from_millis(5));
+/// assert_eq!(config.poll_interval_max, Duration::from_millis(250));
+/// assert!(!config.accept_volatile);
+///
 /// config.schema = "orders".to_owned();
-/// config.timeout = Duration::from_secs(5);
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

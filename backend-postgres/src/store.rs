@@ -9,14 +9,14 @@ use annalist_core::{
     Query, Read, Receipt, Source, Subscribe, Subscription, Survives,
 };
 use annalist_engine::group_commit::BatchWriter;
-use annalist_engine::{GroupCommit, Pace};
+use annalist_engine::{GroupCommit, Pace, later};
 use async_trait::async_trait;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::append::Appender;
-use crate::call::{in_time, later};
+use crate::call::in_time;
 use crate::config::{Config, LIMITS, Schema};
 use crate::connections::Connections;
 use crate::error::{is_of_connection, of_read};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::group_commit::later;
+use crate::later;
 use annalist_core::{
     Capability, Consistency, Error, ErrorKind, EventStore, Page, Position, Query, Read, RecordedEvent,
     Signal, Start, Subscribe, Subscription,

@@ -1,16 +1,17 @@
 //! Stores with a way to their log that can be broken: the memory store at the end of it, and a sender at its beginning.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use annalist_conformance::{BoxError, Fault, HookError, Namespaces, Opened};
 use annalist_core::{
     Append, Capabilities, Error, ErrorKind, EventId, EventStore, Page, Position, Read, Receipt, Subscribe,
     Subscription,
 };
+use annalist_engine::fault::BatchFaults;
+use annalist_engine::group_commit::{BatchError, BatchWriter};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
 use crate::bug::Bug;
 use crate::world::World;
@@ -25,96 +26,48 @@ pub enum Loss {
 
 /// The way to the log of one namespace, which all its handles share.
 #[derive(Default)]
-pub struct Way {
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-struct State {
-    fault: Fault,
-    held: Vec<EventId>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self { fault: Fault::None, held: Vec::new() }
-    }
-}
+pub struct Way(BatchFaults);
 
 impl Way {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub fn set(&self, fault: Fault) {
-        self.state().fault = fault;
-        self.changed.notify_waiters();
+        match fault {
+            Fault::Refuse(batches) => self.0.refuse(batches),
+            Fault::LoseReplies(batches) => self.0.lose_replies(batches),
+            Fault::Stall => self.0.stall(),
+            _ => self.0.heal(),
+        }
     }
 
     /// Whether the next batch must not leave at all, which uses up one refusal.
     pub fn refuses(&self) -> bool {
-        let refuses = matches!(self.state().fault, Fault::Refuse(_));
-        refuses && matches!(self.meet(), Fault::Refuse(_))
+        self.0.refuses()
     }
 
     /// The ids of the events that are held up.
     pub fn held(&self) -> Vec<EventId> {
-        self.state().held.clone()
-    }
-
-    /// The fault that the next batch meets, which uses up one of them.
-    fn meet(&self) -> Fault {
-        let mut state = self.state();
-        let met = state.fault;
-        state.fault = match met {
-            Fault::Refuse(n) if n > 1 => Fault::Refuse(n - 1),
-            Fault::LoseReplies(n) if n > 1 => Fault::LoseReplies(n - 1),
-            Fault::Stall => Fault::Stall,
-            _ => Fault::None,
-        };
-        met
+        self.0.held()
     }
 
     /// Sends a batch to the log, where each append is decided by itself. Dropping the future loses the reply, and nothing else: what has been
     /// sent arrives.
-    pub async fn send(
-        self: &Arc<Self>,
-        log: Arc<dyn EventStore>,
-        batch: &[Append],
-    ) -> Result<Vec<Answer>, Loss> {
-        let (way, batch) = (self.clone(), batch.to_vec());
-        let met = self.meet();
-        if matches!(met, Fault::Refuse(_)) {
-            return Err(Loss::NotSent);
-        }
-        let travelling = tokio::spawn(async move {
-            if met == Fault::Stall {
-                way.hold(&batch).await;
-            }
-            let mut answers = Vec::with_capacity(batch.len());
-            for append in batch {
-                answers.push(log.append(append).await);
-            }
-            answers
-        });
-        match travelling.await {
-            Ok(_) if matches!(met, Fault::LoseReplies(_)) => Err(Loss::Unknown),
-            Ok(answers) => Ok(answers),
-            Err(_) => Err(Loss::Unknown),
-        }
+    pub async fn send(&self, log: Arc<dyn EventStore>, batch: &[Append]) -> Result<Vec<Answer>, Loss> {
+        self.0.before(Arc::new(OneByOne(log))).write(batch).await.map_err(|error| match error {
+            BatchError::NotSent(_) => Loss::NotSent,
+            _ => Loss::Unknown,
+        })
     }
+}
 
-    async fn hold(&self, batch: &[Append]) {
-        let ids: Vec<_> = batch.iter().flat_map(Append::events).map(|(_, event)| event.id()).collect();
-        self.state().held.extend(&ids);
-        loop {
-            let changed = self.changed.notified();
-            if self.state().fault != Fault::Stall {
-                break;
-            }
-            changed.await;
+struct OneByOne(Arc<dyn EventStore>);
+
+#[async_trait]
+impl BatchWriter for OneByOne {
+    async fn write(&self, batch: &[Append]) -> Result<Vec<Answer>, BatchError> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for append in batch {
+            answers.push(self.0.append(append.clone()).await);
         }
-        self.state().held.retain(|id| !ids.contains(id));
+        Ok(answers)
     }
 }
 

@@ -93,6 +93,13 @@ impl BatchFaults {
         self.state().held.clone()
     }
 
+    /// Whether the next batch must not leave at all, which uses up one of those refused: for a writer that has a way of its own beyond.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        let refuses = matches!(self.state().fault, Fault::Refuse(_));
+        refuses && matches!(self.meet(), Fault::Refuse(_))
+    }
+
     /// A writer that sends its batches this way to another.
     #[must_use]
     pub fn before(&self, writer: Arc<dyn BatchWriter>) -> FaultyWriter {

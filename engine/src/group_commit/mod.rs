@@ -89,6 +89,7 @@ pub use config::{Config, Mates};
 pub use touch::Touching;
 pub use writer::{BatchError, BatchWriter};
 
+use crate::later;
 use committer::Shared;
 use entry::Answer;
 use queue::{Entered, Queue};
@@ -223,10 +224,4 @@ impl Drop for Ticket<'_> {
             self.shared.stir(stir, &self.runtime);
         }
     }
-}
-
-/// A point in time, at most the far future.
-pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
-    now.checked_add(duration).unwrap_or_else(|| now + FAR)
 }

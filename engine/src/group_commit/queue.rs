@@ -178,7 +178,7 @@ impl Queue {
             batch.callers.extend(entry.spans().filter(|span| !span.is_none()).cloned());
             batch.until = batch.until.max(entry.deadline);
         }
-        batch.until = batch.until.min(super::later(now, self.config.attempt_timeout));
+        batch.until = batch.until.min(crate::later(now, self.config.attempt_timeout));
         batch
     }
 
@@ -232,7 +232,7 @@ impl Queue {
     pub(super) fn put_back(&mut self, arrival: Arrival, failure: &Failure, now: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(&arrival) else { return false };
         let failures = entry.fail(failure);
-        entry.not_before = Some(super::later(now, self.config.backoff(failures)));
+        entry.not_before = Some(crate::later(now, self.config.backoff(failures)));
         if entry.is_useless(now) {
             self.remove(arrival);
             return false;
@@ -344,7 +344,7 @@ mod tests {
     async fn nothing_is_kept_of_what_is_answered_or_withdrawn() {
         let mut queue = Queue::new(Config { queue_appends_max: 2, ..Config::default() });
         let now = Instant::now();
-        let deadline = super::super::later(now, std::time::Duration::from_secs(1));
+        let deadline = crate::later(now, std::time::Duration::from_secs(1));
         let mut entered = ["A", "B", "C"].map(|name| queue.enter(append(name), deadline).expect("open"));
         queue.leave(entered[1].arrival, entered[1].number, now);
         let Next::Send(batch) = queue.next(now) else { panic!("a batch") };
