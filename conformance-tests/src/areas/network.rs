@@ -126,6 +126,11 @@ impl Sends {
 
     /// Ends the trouble: whether it happened.
     pub(super) async fn heal(&mut self) -> bool {
+        // The send may be one that a store makes beside the operation, and the answer with which it is lost be still on its way. Not every send
+        // has one: a goodbye, say.
+        if self.proxy.sends() > self.at() {
+            let _ = tokio::time::timeout(self.cx.patience() / 10, self.proxy.until_fired()).await;
+        }
         let fired = self.proxy.fired() > 0;
         self.fired_here |= fired;
         self.fired += u64::from(fired);
