@@ -78,7 +78,9 @@ impl Link {
     fn make(path: &Path, how: OpenFlags) -> Result<Self, Error> {
         if rusqlite::version_number() < SQLITE_NEEDED {
             let found = rusqlite::version();
-            return Err(misconfigured(format!("SQLite {found} is linked, which can corrupt a file: 3.51.3 is needed")));
+            return Err(misconfigured(format!(
+                "SQLite {found} is linked, which can corrupt a file: 3.51.3 is needed"
+            )));
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | how;
         let connection = Connection::open_with_flags(path, flags).map_err(error::of_file)?;
@@ -110,7 +112,8 @@ fn use_wal(connection: &Connection) -> Result<(), Error> {
     let synchronous: i64 =
         connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(error::of_file)?;
     if mode != "wal" || synchronous != 2 {
-        let message = format!("the file cannot have a write-ahead log (it has {mode:?}): is it on a network?");
+        let message =
+            format!("the file cannot have a write-ahead log (it has {mode:?}): is it on a network?");
         return Err(misconfigured(message));
     }
     Ok(())
@@ -137,11 +140,16 @@ impl Pauses {
 }
 
 /// Does something again while the file is locked, until a point in time.
-pub(crate) fn patiently<T>(until: Instant, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn patiently<T>(
+    until: Instant,
+    mut attempt: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut pauses = Pauses::default();
     loop {
         match attempt() {
-            Err(error) if error::driver(&error).is_some_and(is_busy) && Instant::now() < until => pauses.sleep(),
+            Err(error) if error::driver(&error).is_some_and(is_busy) && Instant::now() < until => {
+                pauses.sleep()
+            }
             done => return done,
         }
     }

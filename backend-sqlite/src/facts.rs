@@ -100,7 +100,8 @@ impl<'c> Locked<'c> {
             "SELECT {EVENT}, append_offset, append_size FROM event INDEXED BY event_id WHERE id = ?1 AND stream = ?2"
         );
         let mut statement = self.connection.prepare_cached(&text).map_err(error::of_file)?;
-        let mut found = statement.query(params![Id(id.as_uuid()), stream.as_str()]).map_err(error::of_file)?;
+        let mut found =
+            statement.query(params![Id(id.as_uuid()), stream.as_str()]).map_err(error::of_file)?;
         let Some(row) = found.next().map_err(error::of_file)? else { return Ok(None) };
         let extent = || Ok((number(row.get(10)?), number(row.get(11)?)));
         let (offset, size) = extent().map_err(error::of_file)?;
@@ -140,6 +141,7 @@ pub(crate) fn version(connection: &Connection, stream: &StreamId) -> Result<Vers
     const TEXT: &str =
         "SELECT version FROM event INDEXED BY event_version WHERE stream = ?1 ORDER BY version DESC LIMIT 1";
     let mut statement = connection.prepare_cached(TEXT).map_err(error::of_file)?;
-    let found = statement.query_row([stream.as_str()], |row| row.get(0)).optional().map_err(error::of_file)?;
+    let found =
+        statement.query_row([stream.as_str()], |row| row.get(0)).optional().map_err(error::of_file)?;
     Ok(found.map_or(Version::NONE, |version| Version::new(number(version))))
 }

@@ -61,8 +61,9 @@ impl Seen {
     pub(crate) fn by(connection: &Connection) -> Result<Self, Error> {
         const TEXT: &str = "SELECT id, coalesce((SELECT max(position) FROM event), 0) FROM log";
         let mut statement = connection.prepare_cached(TEXT).map_err(error::of_file)?;
-        let seen = statement
-            .query_row([], |row| Ok(Self { log: LogId::from_uuid(row.get::<_, Id>(0)?.0), head: number(row.get(1)?) }));
+        let seen = statement.query_row([], |row| {
+            Ok(Self { log: LogId::from_uuid(row.get::<_, Id>(0)?.0), head: number(row.get(1)?) })
+        });
         seen.map_err(error::of_file)
     }
 

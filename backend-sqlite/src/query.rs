@@ -130,7 +130,8 @@ fn of_stream(connection: &Connection, stream: &str, span: Span, limit: usize) ->
 fn first_version_after(connection: &Connection, stream: &str, position: i64) -> Result<i64, Error> {
     const NEWEST: &str = "SELECT version, position FROM event INDEXED BY event_version WHERE stream = ?1
         ORDER BY version DESC LIMIT 1";
-    const FROM: &str = "SELECT version, position FROM event INDEXED BY event_version WHERE stream = ?1 AND version >= ?2
+    const FROM: &str =
+        "SELECT version, position FROM event INDEXED BY event_version WHERE stream = ?1 AND version >= ?2
         ORDER BY version LIMIT 1";
     let probe = |text: &str, values: &[&dyn ToSql]| {
         let mut statement = connection.prepare_cached(text).map_err(error::of_file)?;
@@ -268,7 +269,8 @@ fn among(
     while let Some(position) = candidates.next(connection)? {
         let mut found = statement.query([position]).map_err(error::of_file)?;
         let row = found.next().map_err(error::of_file)?;
-        let event = rows.event(row.ok_or_else(|| error::corrupt("an index names an event that is not there"))?)?;
+        let event =
+            rows.event(row.ok_or_else(|| error::corrupt("an index names an event that is not there"))?)?;
         if query.matches_recorded(&event) {
             rows.push(event);
         }

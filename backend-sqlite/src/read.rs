@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use annalist_core::{Direction, Error, Page, Position, Query, Read, RecordedEvent, StreamId, Version, backend};
+use annalist_core::{
+    Direction, Error, Page, Position, Query, Read, RecordedEvent, StreamId, Version, backend,
+};
 use rusqlite::{Connection, params};
 
 use crate::error;

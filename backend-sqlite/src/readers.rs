@@ -41,9 +41,10 @@ impl Readers {
         let place = place.map_err(|_| Error::from(ErrorKind::Closed))?;
         let pool = self.pool.clone();
         let reading = tokio::task::spawn_blocking(move || pool.read(place, deadline, work));
-        timeout_at(deadline, reading).await.map_err(too_late)?.map_err(|lost| {
-            Error::new(ErrorKind::Unavailable("a read was lost".into())).with_source(lost)
-        })?
+        timeout_at(deadline, reading)
+            .await
+            .map_err(too_late)?
+            .map_err(|lost| Error::new(ErrorKind::Unavailable("a read was lost".into())).with_source(lost))?
     }
 
     /// Closes all, once those that are in use have been given back.
@@ -100,7 +101,12 @@ fn in_transaction<T>(
     connection: &Connection,
     work: &mut impl FnMut(&Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let run = |text| connection.prepare_cached(text).and_then(|mut statement| statement.execute([])).map_err(error::of_file);
+    let run = |text| {
+        connection
+            .prepare_cached(text)
+            .and_then(|mut statement| statement.execute([]))
+            .map_err(error::of_file)
+    };
     run("BEGIN")?;
     let done = work(connection);
     // It has changed nothing, so that either way of ending it is as good.

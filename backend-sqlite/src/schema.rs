@@ -24,7 +24,10 @@ enum Stage {
     /// Empty: nobody's yet.
     New,
     /// The newest migration, and the oldest that works with it.
-    Ours { number: i32, works_with: i32 },
+    Ours {
+        number: i32,
+        works_with: i32,
+    },
     Foreign,
 }
 
@@ -47,7 +50,9 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), Error> {
     }
     if done == 0 {
         let id = Id(LogId::new().as_uuid());
-        transaction.execute("INSERT INTO log (id, works_with) VALUES (?1, 0)", [id]).map_err(error::of_file)?;
+        transaction
+            .execute("INSERT INTO log (id, works_with) VALUES (?1, 0)", [id])
+            .map_err(error::of_file)?;
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(error::of_file)?;
     }
     if done < NEEDED {
@@ -68,10 +73,12 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
 fn refusal(stage: &Stage) -> Error {
     match stage {
         Stage::New => misconfigured("the file is empty, and not that of an event store"),
-        Stage::Foreign => misconfigured("the file is a SQLite database of something else than an event store"),
-        Stage::Ours { number, .. } if *number > NEEDED => {
-            misconfigured(format!("the file is at migration {number}, this version knows {NEEDED}: update this program"))
+        Stage::Foreign => {
+            misconfigured("the file is a SQLite database of something else than an event store")
         }
+        Stage::Ours { number, .. } if *number > NEEDED => misconfigured(format!(
+            "the file is at migration {number}, this version knows {NEEDED}: update this program"
+        )),
         Stage::Ours { number, .. } => {
             misconfigured(format!("the file is at migration {number} of {NEEDED}: open the store anew"))
         }
@@ -79,7 +86,8 @@ fn refusal(stage: &Stage) -> Error {
 }
 
 fn stage(connection: &Connection) -> Result<Stage, Error> {
-    let number = |text: &str| connection.query_row(text, [], |row| row.get::<_, i32>(0)).map_err(error::of_file);
+    let number =
+        |text: &str| connection.query_row(text, [], |row| row.get::<_, i32>(0)).map_err(error::of_file);
     match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
         (APPLICATION, reached) => {
             let works_with = number("SELECT works_with FROM log")?;

@@ -1,6 +1,8 @@
 //! Snapshots: a row each.
 
-use annalist_core::{Error, EventStore, Metadata, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Version};
+use annalist_core::{
+    Error, EventStore, Metadata, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Version,
+};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 

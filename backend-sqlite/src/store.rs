@@ -61,6 +61,8 @@ struct Shared {
 
 const DURABLE: &str = "write-ahead log with synchronous = FULL, and fullfsync where there is one";
 
+const STOPPED: &str = "SQLite's lock belongs to the process: one that is stopped in the middle of a commit keeps it until it goes on or ends";
+
 impl SqliteStore {
     /// Puts a store over a file. `layer` may stand between its queue and the thread that writes.
     pub(crate) fn over(
@@ -77,7 +79,8 @@ impl SqliteStore {
             .durability(Survives::PowerLoss, DURABLE)
             .recorded_at_resolution(Duration::from_micros(1))
             .wake_up_within(config.poll_interval_max.saturating_mul(4))
-            .without(Capability::LocalReads, "every read sees all that was committed");
+            .without(Capability::LocalReads, "every read sees all that was committed")
+            .without(Capability::StoppedProcesses, STOPPED);
         let commits = GroupCommit::new(Arc::new(layer(appender)), config.group_commit());
         let readers = Readers::new(&path, link, config.readers_max);
         let (closed, _) = watch::channel(false);

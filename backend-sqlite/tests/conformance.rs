@@ -123,7 +123,9 @@ fn rewound(file: &Path, rewind: Rewind) -> Result<(), HookError> {
     let text = match rewind {
         Rewind::To(position) => {
             let (head, _) = backend::numbers(position);
-            format!("DELETE FROM event WHERE position > {head}; DELETE FROM event_tag WHERE position > {head}")
+            format!(
+                "DELETE FROM event WHERE position > {head}; DELETE FROM event_tag WHERE position > {head}"
+            )
         }
         Rewind::AnotherLog => {
             let id = LogId::new().as_uuid().simple();
