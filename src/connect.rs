@@ -135,7 +135,8 @@ mod sqlite {
     }
 
     pub(super) fn place(mut address: Address) -> Result<Place> {
-        const RULE: &str = "of a SQLite store must have the path of a file, which follows `//` only from the root";
+        const RULE: &str =
+            "of a SQLite store must have the path of a file, which follows `//` only from the root";
         let location = address.location();
         let path = match location.strip_prefix("//") {
             Some(path) if !path.starts_with('/') => "",

@@ -55,7 +55,10 @@ async fn sqlite_opens_the_log_in_a_file() {
 
     let nowhere = sqlite::url_of(&folder.path().join("no folder").join("history.db"));
     let shown = annalist::connect(&nowhere).await.unwrap_err().to_string();
-    assert!(shown.starts_with("misconfigured: there is no folder") && shown.ends_with("operation=connect"), "{shown}");
+    assert!(
+        shown.starts_with("misconfigured: there is no folder") && shown.ends_with("operation=connect"),
+        "{shown}"
+    );
 }
 
 /// Opening refuses what setting up would make.

@@ -54,11 +54,8 @@ impl Backend for Sqlite {
 /// The path of a file that no other round, and no other run, has.
 fn file(side: &str) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!(
-        "annalist-bench-{side}-{}-{}.db",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name =
+        format!("annalist-bench-{side}-{}-{}.db", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     std::env::temp_dir().join(name)
 }
 

@@ -36,11 +36,14 @@ CREATE INDEX event_type ON event (type);
 CREATE INDEX event_category ON event (category);
 ";
 
-const INSERT: &str = "INSERT INTO event (append_offset, append_size, version, id, recorded_at, stream, type, data)
+const INSERT: &str =
+    "INSERT INTO event (append_offset, append_size, version, id, recorded_at, stream, type, data)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const STREAM: &str = "SELECT position, version, id, recorded_at, stream, type, content_type, data, metadata, tags
+const STREAM: &str =
+    "SELECT position, version, id, recorded_at, stream, type, content_type, data, metadata, tags
     FROM event WHERE stream = ?1 ORDER BY version";
-const PAGE: &str = "SELECT position, version, id, recorded_at, stream, type, content_type, data, metadata, tags
+const PAGE: &str =
+    "SELECT position, version, id, recorded_at, stream, type, content_type, data, metadata, tags
     FROM event WHERE position > ?1 ORDER BY position LIMIT 1000";
 const TYPE: &str = "BenchmarkTicked";
 
@@ -76,7 +79,12 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn collect(connection: &Connection, text: &str, values: impl Params, log: LogId) -> Result<Vec<RecordedEvent>> {
+fn collect(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    log: LogId,
+) -> Result<Vec<RecordedEvent>> {
     let mut statement = connection.prepare_cached(text)?;
     let (mut found, mut rows) = (statement.query(values)?, Rows::of(log));
     while let Some(row) = found.next()? {

@@ -24,9 +24,11 @@ impl Rows {
 
     pub(super) fn take(&mut self, row: &Row<'_>) -> Result<()> {
         let last = self.events.last();
-        let stream = same_or(last.map(RecordedEvent::stream), row.get_ref(4)?.as_str()?, |name| StreamId::new(name))?;
-        let event_type =
-            same_or(last.map(RecordedEvent::event_type), row.get_ref(5)?.as_str()?, |name| EventType::new(name))?;
+        let stream =
+            same_or(last.map(RecordedEvent::stream), row.get_ref(4)?.as_str()?, |name| StreamId::new(name))?;
+        let event_type = same_or(last.map(RecordedEvent::event_type), row.get_ref(5)?.as_str()?, |name| {
+            EventType::new(name)
+        })?;
         let content_type = row.get_ref(6)?.as_str_or_null()?.map(ContentType::new).transpose()?;
         let data = Bytes::copy_from_slice(row.get_ref(7)?.as_blob()?);
         let metadata = match row.get_ref(8)?.as_str_or_null()? {
