@@ -91,6 +91,8 @@ impl Link {
             return Err(misconfigured(format!("the file {} is read-only", path.display())));
         }
         connection.execute_batch(SETTINGS).map_err(error::of_file)?;
+        // Before anything is changed in it.
+        schema::refuse_foreign(&connection)?;
         use_wal(&connection)?;
         let file = FileId::at(path).ok_or_else(|| gone(path))?;
         Ok(Self { connection, file })

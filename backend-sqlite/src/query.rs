@@ -70,21 +70,20 @@ fn names(query: &Query) -> Option<Vec<Name<'_>>> {
 
 /// Those of the part of an item that likely fits the fewest events.
 fn names_of(item: &QueryItem) -> Option<Vec<Name<'_>>> {
-    let all = |part: &'_ [String]| !part.is_empty();
+    let is_given = |part: &[String]| !part.is_empty();
     if let Some(tag) = item.tag_part().first() {
         Some(vec![Name::Tag(tag)])
-    } else if all(item.stream_part()) {
+    } else if is_given(item.stream_part()) {
         Some(item.stream_part().iter().map(|name| Name::Stream(name)).collect())
-    } else if all(item.type_part()) {
+    } else if is_given(item.type_part()) {
         Some(item.type_part().iter().map(|name| Name::Type(name)).collect())
-    } else if all(item.category_part()) {
+    } else if is_given(item.category_part()) {
         Some(item.category_part().iter().map(|name| Name::Category(name)).collect())
+    } else if is_given(item.prefix_part()) {
+        // A prefix that reaches beyond the category names one.
+        item.prefix_part().iter().map(|prefix| Some(Name::Category(prefix.split_once('-')?.0))).collect()
     } else {
-        // A prefix that reaches beyond the category has one.
-        let category = |prefix: &'_ String| prefix.split_once('-').map(|_| ());
-        item.prefix_part().iter().map(category).collect::<Option<Vec<()>>>()?;
-        let categories = item.prefix_part().iter().filter_map(|prefix| prefix.split_once('-'));
-        Some(categories.map(|(category, _)| Name::Category(category)).collect())
+        None
     }
 }
 

@@ -80,13 +80,14 @@ pub(crate) struct Rows {
     pub(crate) events: Vec<RecordedEvent>,
     /// The size of the events so far.
     pub(crate) bytes: usize,
-    /// The names that the row before had: one name in memory serves both.
-    last: Option<(StreamId, EventType)>,
+    /// The names that the row before had.
+    stream: Option<StreamId>,
+    event_type: Option<EventType>,
 }
 
 impl Rows {
     pub(crate) fn of(log: LogId) -> Self {
-        Self { log, events: Vec::new(), bytes: 0, last: None }
+        Self { log, events: Vec::new(), bytes: 0, stream: None, event_type: None }
     }
 
     pub(crate) fn push(&mut self, event: RecordedEvent) {
@@ -96,10 +97,8 @@ impl Rows {
 
     /// The event of a row.
     pub(crate) fn event(&mut self, row: &Row<'_>) -> Result<RecordedEvent, Error> {
-        let last = self.last.as_ref();
-        let stream = same_or(last.map(|last| &last.0), text(row, 4)?, |name| StreamId::new(name))?;
-        let event_type = same_or(last.map(|last| &last.1), text(row, 5)?, |name| EventType::new(name))?;
-        self.last = Some((stream.clone(), event_type.clone()));
+        let stream = kept(&mut self.stream, text(row, 4)?, |name| StreamId::new(name))?;
+        let event_type = kept(&mut self.event_type, text(row, 5)?, |name| EventType::new(name))?;
         let content_type = optional(row, 6)?.map(ContentType::new).transpose().map_err(stored)?;
         let data = row.get_ref(7).map_err(error::of_file)?;
         let data = Bytes::copy_from_slice(data.as_blob().map_err(|_| not_of_its_kind())?);
@@ -128,15 +127,16 @@ fn optional<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, Erro
     row.get_ref(column).map_err(error::of_file)?.as_str_or_null().map_err(|_| not_of_its_kind())
 }
 
-fn same_or<N: Clone + AsRef<str>>(
-    last: Option<&N>,
+/// A name that is kept for the next row: where that has the same, one in memory serves both.
+fn kept<N: Clone + AsRef<str>>(
+    kept: &mut Option<N>,
     text: &str,
     make: impl Fn(&str) -> Result<N, Error>,
 ) -> Result<N, Error> {
-    match last {
-        Some(last) if last.as_ref() == text => Ok(last.clone()),
-        _ => make(text).map_err(stored),
+    if let Some(name) = kept.as_ref().filter(|name| name.as_ref() == text) {
+        return Ok(name.clone());
     }
+    Ok(kept.insert(make(text).map_err(stored)?).clone())
 }
 
 /// What is stored breaks a rule that it was checked against when it was appended.

@@ -70,6 +70,14 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
     }
 }
 
+/// Refuses a file that somebody else made for something else.
+pub(crate) fn refuse_foreign(connection: &Connection) -> Result<(), Error> {
+    match stage(connection)? {
+        Stage::Foreign => Err(refusal(&Stage::Foreign)),
+        _ => Ok(()),
+    }
+}
+
 fn refusal(stage: &Stage) -> Error {
     match stage {
         Stage::New => misconfigured("the file is empty, and not that of an event store"),

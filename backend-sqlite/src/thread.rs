@@ -23,9 +23,10 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long readers are waited for, so that the write-ahead log can begin anew.
 const READERS_WAIT_MAX: Duration = Duration::from_millis(250);
 
+type Works = Vec<Box<dyn Work>>;
+
 pub(crate) struct Serving {
     path: PathBuf,
-    wal: PathBuf,
     wal_bytes_max: u64,
     /// The size at which shortening the write-ahead log is tried again.
     shorten_at: u64,
@@ -35,10 +36,8 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn new(path: &Path, wal_bytes_max: u64, is_contended: Arc<AtomicBool>) -> Self {
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
-        let (path, wal) = (path.to_owned(), PathBuf::from(wal));
-        Self { path, wal, wal_bytes_max, shorten_at: wal_bytes_max, is_contended, link: None }
+        let path = path.to_owned();
+        Self { path, wal_bytes_max, shorten_at: wal_bytes_max, is_contended, link: None }
     }
 
     /// Serves the queue until nobody can put anything into it any more.
@@ -64,13 +63,16 @@ impl Serving {
                 return works.for_each(|work| work.answer(Err(Failure::NotDone(error.clone()))));
             }
         }
-        let works: Vec<_> = slots.iter().filter_map(Slot::take).collect();
-        if let Err((mut works, failure)) = self.carry_out(works) {
-            // One of them may have failed them all.
-            if works.len() == 1 || matches!(failure, Failure::Unknown(_)) {
-                return works.drain(..).for_each(|work| work.answer(Err(failure.clone())));
+        let works: Works = slots.iter().filter_map(Slot::take).collect();
+        let Err((works, failure)) = self.carry_out(works) else { return };
+        // One of them may have failed them all.
+        let is_any_of_several = works.len() > 1 && matches!(failure, Failure::NotDone(_));
+        for work in works {
+            if is_any_of_several {
+                self.alone(work);
+            } else {
+                work.answer(Err(failure.clone()));
             }
-            works.into_iter().for_each(|work| self.alone(work));
         }
     }
 
@@ -87,8 +89,8 @@ impl Serving {
     }
 
     /// Does all in the transaction that was begun, commits and answers; gives them back where that failed.
-    fn carry_out(&mut self, mut works: Vec<Box<dyn Work>>) -> Result<(), (Vec<Box<dyn Work>>, Failure)> {
-        let Some(link) = &self.link else { return Ok(()) };
+    fn carry_out(&mut self, mut works: Works) -> Result<(), (Works, Failure)> {
+        let link = self.link.as_ref().expect("a transaction has begun on it");
         let connection = &link.connection;
         let done = works.iter_mut().try_for_each(|work| work.run(connection)).map_err(Failure::NotDone);
         let done = done.and_then(|()| execute(connection, "COMMIT").map_err(error::of_commit));
@@ -146,7 +148,7 @@ impl Serving {
     /// The write-ahead log begins anew by itself whenever all of it is in the file and nobody reads. Where reads overlap without end, they are waited for.
     fn keep_log_short(&mut self) {
         let Some(link) = &self.link else { return };
-        let size = std::fs::metadata(&self.wal).map_or(0, |wal| wal.len());
+        let size = wal_bytes(&link.connection).unwrap_or_default();
         if size <= self.shorten_at {
             return;
         }
@@ -160,6 +162,16 @@ impl Serving {
 
 fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(text)?.execute([]).map(drop)
+}
+
+/// How long the write-ahead log is. Not by its file's metadata: who looks at the times of a file makes the next write note a new one, and each flush
+/// wait for the file system's own journal.
+fn wal_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    /// A page and its header, of the size that new files have.
+    const FRAME_BYTES: u64 = 4096 + 24;
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    let frames: i64 = statement.query_row([], |row| row.get(1))?;
+    Ok(u64::try_from(frames).unwrap_or_default() * FRAME_BYTES)
 }
 
 /// Brings the write-ahead log into the file and empties it. Gives whether that was possible.
