@@ -93,15 +93,22 @@ fn refusal(stage: &Stage) -> Error {
     }
 }
 
+/// What a file is now: of one state of it, since others may be making it what it is to be.
 fn stage(connection: &Connection) -> Result<Stage, Error> {
+    let is_alone = connection.is_autocommit();
+    let transaction =
+        is_alone.then(|| connection.unchecked_transaction()).transpose().map_err(error::of_file)?;
     let number =
         |text: &str| connection.query_row(text, [], |row| row.get::<_, i32>(0)).map_err(error::of_file);
-    match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let stage = match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
         (APPLICATION, reached) => {
             let works_with = number("SELECT works_with FROM log")?;
-            Ok(Stage::Ours { number: reached, works_with })
+            Stage::Ours { number: reached, works_with }
         }
-        (0, 0) if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(Stage::New),
-        _ => Ok(Stage::Foreign),
-    }
+        (0, 0) if tables == 0 => Stage::New,
+        _ => Stage::Foreign,
+    };
+    drop(transaction);
+    Ok(stage)
 }

@@ -1,7 +1,6 @@
 //! Files that are not what they should be, or are no longer where they were.
 
 use annalist_core::{ErrorKind, EventStore, Query, Read};
-use annalist_sqlite::rusqlite::Connection;
 use annalist_sqlite::{Config, SqliteStore};
 
 use crate::support::*;
