@@ -23,6 +23,7 @@ pub(crate) struct Batch<'a> {
     w_stream: Vec<&'a str>,
     w_expected: Vec<i64>,
     w_before: Vec<i64>,
+    w_known: &'a [i64],
     c_stream: Vec<&'a str>,
     c_expected: Vec<i64>,
     e: Events<'a>,
@@ -68,9 +69,15 @@ struct Items {
 pub(crate) const CONTENT_TYPE_DEFAULT: &str = "application/json";
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(appends: &'a [Append], log: LogId) -> Self {
-        let mut batch =
-            Self { appends, is_ordered: touch(appends), log: Some(Id(log.as_uuid())), ..Self::default() };
+    /// `known` is a version that each written stream probably has at least, or 0.
+    pub(crate) fn new(appends: &'a [Append], log: LogId, known: &'a [i64]) -> Self {
+        let mut batch = Self {
+            appends,
+            is_ordered: touch(appends),
+            log: Some(Id(log.as_uuid())),
+            w_known: known,
+            ..Self::default()
+        };
         let mut before: HashMap<&StreamId, i64> = HashMap::new();
         for append in appends {
             batch.add_append(append, &mut before);
@@ -137,7 +144,8 @@ impl<'a> Batch<'a> {
             .bind(self.e.event_type[0])
             .bind(self.e.content_type[0])
             .bind(self.e.data[0])
-            .bind(self.e.metadata[0]);
+            .bind(self.e.metadata[0])
+            .bind(self.w_known[0]);
         Some(call)
     }
 
@@ -154,6 +162,7 @@ impl<'a> Batch<'a> {
             .bind(&self.w_stream)
             .bind(&self.w_expected)
             .bind(&self.w_before)
+            .bind(self.w_known)
             .bind(some(&self.c_stream))
             .bind(some(&self.c_expected))
             .bind(&e.write)
