@@ -153,6 +153,8 @@ fn two_are_strangers_to_each_other() {
     tell(two.address(), "ListTables", &json!({}));
 }
 
+/// The server has several threads. The first had ended, and with it the process as it seemed, while another still listened: for some
+/// moments the server was said to be gone and let connections in. It has ended when all of its threads have.
 #[test]
 fn one_that_was_left_stays_until_it_is_ended() {
     let server = started();
