@@ -171,6 +171,8 @@ async fn held_and_waited_for_it_is_answered() {
     let held = proxy.arm(Rule::on("PutItem"), Fault::Held);
     let caller = send(proxy.address(), "PutItem", &put("p", 1, "")).unwrap();
     held.until(|progress| progress.begun == 1).await;
+    // Others pass meanwhile.
+    tell(proxy.address(), "PutItem", &put("p", 2, ""));
     proxy.heal();
     assert_eq!(answer(caller).unwrap().0, 200);
     assert_eq!((held.happened(), held.progress().given_up), (1, 0));
@@ -208,6 +210,17 @@ fn what_a_batch_write_leaves_unprocessed_is_not_there() {
     // Sent again they are done.
     tell(proxy.address(), "BatchWriteItem", &json!({"RequestItems": {"table": undone}}));
     assert_eq!(sorts_in(server.address(), "p").len(), 8);
+}
+
+#[test]
+fn a_batch_that_the_server_refuses_has_nothing_left_unprocessed() {
+    let (_server, proxy) = started();
+    let armed = proxy.arm(Rule::on("BatchWriteItem"), Fault::Unprocessed(1));
+    let batch =
+        json!({"RequestItems": {"no such table": [put_request("p", 1, ""), put_request("p", 2, "")]}});
+    let (status, refused) = ask(proxy.address(), "BatchWriteItem", &batch).unwrap();
+    assert_eq!((status, refused.get("UnprocessedItems")), (400, None));
+    assert_eq!((armed.progress().begun, armed.happened()), (1, 0));
 }
 
 #[test]

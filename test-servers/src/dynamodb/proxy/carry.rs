@@ -21,7 +21,7 @@ use tokio::time::{sleep, sleep_until};
 use super::latency::Latencies;
 use super::request::{Answer, Request};
 use super::rule::{Chosen, Rules};
-use super::units::{Exchange, KeyNames, tables};
+use super::units::{Exchange, KeyNames, is_charged, tables};
 use super::{Counts, Fault, Latency, Refusal, batch};
 
 /// What all requests of a proxy share.
@@ -171,7 +171,10 @@ impl Network {
         let answer = match chosen.fault {
             Fault::Refused(refusal) => Some(Answer::refusal(refusal)),
             Fault::LostRequest => None,
-            Fault::Unprocessed(count) => self.leave_out(&mut request, count, &chosen).await?.into(),
+            Fault::Unprocessed(count) => match self.leave_out(&mut request, count, &chosen).await? {
+                Ok(answer) => Some(answer),
+                Err(refused) => return Some(refused),
+            },
             // Where the server cannot be reached nothing more can happen to it.
             _ => Some(self.land(&request, Some(&chosen)).await?),
         };
@@ -190,19 +193,24 @@ impl Network {
         }
     }
 
-    /// Executes a batch but for some of it.
-    async fn leave_out(&self, request: &mut Request, count: usize, chosen: &Chosen) -> Option<Answer> {
+    /// Executes a batch but for some of it. An error is the answer of a server that has executed nothing.
+    async fn leave_out(
+        &self,
+        request: &mut Request,
+        count: usize,
+        chosen: &Chosen,
+    ) -> Option<Result<Answer, Answer>> {
         let Some(left_out) = batch::take_out(&mut request.body, count, chosen.seed) else {
-            return Some(Answer::refusal(Refusal::THROUGHPUT));
+            return Some(Ok(Answer::refusal(Refusal::THROUGHPUT)));
         };
         request.body_changed();
         let answer = self.land(request, Some(chosen)).await?;
         if answer.status != StatusCode::OK {
-            return Some(answer);
+            return Some(Err(answer));
         }
         let mut body = answer.body();
         batch::put_in(&mut body, left_out);
-        Some(answer.with_body(&body))
+        Some(Ok(answer.with_body(&body)))
     }
 
     /// Brings it to the server, and counts what that costs. `None` where the server cannot be reached or does not answer.
@@ -238,7 +246,7 @@ impl Network {
 
     /// Asks for the keys of tables that are not known yet.
     async fn learn_keys(&self, request: &Request) {
-        if !super::units::is_charged(&request.operation) {
+        if !is_charged(&request.operation) {
             return;
         }
         for table in tables(&request.body) {

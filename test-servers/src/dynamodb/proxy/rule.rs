@@ -165,6 +165,11 @@ impl Armed {
         self.shared.progress.send_modify(change);
     }
 
+    fn is_under_way(&self) -> bool {
+        let Progress { begun, happened, .. } = self.progress();
+        begun > happened
+    }
+
     fn is_disarmed(&self) -> bool {
         *self.shared.disarmed.borrow()
     }
@@ -201,9 +206,11 @@ impl Rules {
 
     /// A request is offered to the rules in turn until one takes it; the later ones do not see it.
     pub(super) fn choose(&mut self, operation: &str, body: &Value) -> Option<Chosen> {
-        self.rules.retain(|(rule, _, armed)| rule.left > 0 && !armed.is_disarmed());
+        let is_open = |rule: &Rule, armed: &Armed| rule.left > 0 && !armed.is_disarmed();
+        // One that may still hold something stays, for whoever heals.
+        self.rules.retain(|(rule, _, armed)| is_open(rule, armed) || armed.is_under_way());
         self.rules.iter_mut().find_map(|(rule, fault, armed)| {
-            if !fault.concerns(operation) || !rule.matches(operation, body) {
+            if !is_open(rule, armed) || !fault.concerns(operation) || !rule.matches(operation, body) {
                 return None;
             }
             armed.note(|progress| progress.matched += 1);
