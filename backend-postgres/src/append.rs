@@ -26,7 +26,6 @@ pub(crate) struct Appender {
     kept: Mutex<Option<(Lease, Instant)>>,
 }
 
-
 /// The texts of the calls.
 #[derive(Debug)]
 pub(crate) struct Statements {
