@@ -29,7 +29,8 @@ async fn streams_go_on_from_what_is_left() {
 
     let first = NAMES[0];
     assert_eq!(store.append(tick(first)).await.unwrap().version_of(&stream(first)), Some(Version::new(3)));
-    let at = |name: &str| Append::to(&stream(name), Version::new(if name == first { 3 } else { 2 }), [event()]);
+    let at =
+        |name: &str| Append::to(&stream(name), Version::new(if name == first { 3 } else { 2 }), [event()]);
     let [third, fourth] = [Version::new(3), Version::new(4)];
     assert_eq!(append_each(&store, at).await, [fourth, third, third]);
     store.close().await.unwrap();
