@@ -43,6 +43,7 @@ mod subscribe;
 pub mod testing;
 mod trace;
 mod transact;
+mod turns;
 
 pub use annalist_core::{
     Append, Capabilities, Capability, Check, Checkpoint, CheckpointName, CheckpointStore, Claim, Condition,

@@ -121,7 +121,7 @@ impl Side for Store {
     }
 
     async fn open(&self, log: &str, _: Crowd) -> Result<Annalist> {
-        Ok(Annalist(Arc::new(PostgresStore::connect(&self.0.url, config(log)).await?)))
+        Ok(Annalist::new(PostgresStore::connect(&self.0.url, config(log)).await?))
     }
 
     async fn remove(&self, log: &str) -> Result<()> {

@@ -43,9 +43,15 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     {
         return Err(format!("there is no workload {name:?}").into());
     }
-    let wanted =
-        |case: &Case| options.workloads.is_empty() || options.workloads.iter().any(|w| w == case.workload);
-    Ok(CASES.into_iter().filter(wanted).collect())
+    let wanted = |case: &Case| {
+        (options.workloads.is_empty() || options.workloads.iter().any(|w| w == case.workload))
+            && (options.tasks.is_empty() || options.tasks.contains(&case.tasks))
+    };
+    let cases: Vec<Case> = CASES.into_iter().filter(wanted).collect();
+    if cases.is_empty() {
+        return Err("no case is left to be run".into());
+    }
+    Ok(cases)
 }
 
 fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -> Result<()> {

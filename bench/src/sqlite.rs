@@ -1,7 +1,6 @@
 //! SQLite: Annalist's store beside a bare loop over the driver, on a table of the same columns and indexes and with the same durability.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annalist_sqlite::{Config, SqliteStore, rusqlite};
@@ -82,7 +81,7 @@ impl Side for Store {
     }
 
     async fn open(&self, log: &str, _: Crowd) -> Result<Annalist> {
-        Ok(Annalist(Arc::new(SqliteStore::open(log, Config::default()).await?)))
+        Ok(Annalist::new(SqliteStore::open(log, Config::default()).await?))
     }
 
     async fn remove(&self, log: &str) -> Result<()> {
