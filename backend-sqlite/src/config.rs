@@ -13,7 +13,7 @@ use annalist_engine::{Pace, group_commit};
 /// let mut config = annalist_sqlite::Config::default();
 /// assert!(config.create);
 /// assert_eq!(config.readers_max, 4);
-/// assert_eq!((config.timeout, config.attempt_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+/// assert_eq!(config.timeout, Duration::from_secs(30));
 /// assert_eq!((config.queue_appends_max, config.batch_appends_max), (4_096, 256));
 /// assert_eq!((config.page_bytes_max, config.page_positions_max), (8 * 1024 * 1024, 10_000));
 /// assert_eq!(config.poll_interval_min, Duration::from_millis(5));
@@ -32,8 +32,6 @@ pub struct Config {
     pub readers_max: usize,
     /// Within which time an operation answers that does not say so itself; 30 seconds by default.
     pub timeout: Duration,
-    /// How long the answer to a batch of appends is waited for before it is sent again; 10 seconds by default.
-    pub attempt_timeout: Duration,
     /// How many appends wait at most to be written; 4,096 by default.
     pub queue_appends_max: usize,
     /// How many appends are written as one at most; 256 by default.
@@ -71,7 +69,6 @@ impl Default for Config {
             create: true,
             readers_max: 4,
             timeout: Duration::from_secs(30),
-            attempt_timeout: Duration::from_secs(10),
             queue_appends_max: 4_096,
             batch_appends_max: 256,
             page_bytes_max: 8 * 1024 * 1024,
@@ -89,7 +86,8 @@ impl Config {
         config.queue_appends_max = self.queue_appends_max;
         config.batch_appends_max = self.batch_appends_max;
         config.timeout = self.timeout;
-        config.attempt_timeout = self.attempt_timeout;
+        // No reply gets lost on its way from a thread: what takes long is still being done.
+        config.attempt_timeout = self.timeout;
         config.mates = group_commit::Mates::InOrder;
         config
     }

@@ -132,7 +132,13 @@ pub(crate) struct Pauses(u32);
 
 impl Pauses {
     const MIN: Duration = Duration::from_micros(100);
-    const DOUBLINGS_MAX: u32 = 6;
+    const DOUBLINGS_MAX: u32 = 4;
+    const MAX: Duration = Duration::from_micros(100 << Self::DOUBLINGS_MAX);
+
+    /// A pause in which whoever waits for the lock tries it.
+    pub(crate) fn let_others() {
+        std::thread::sleep(rand::rng().random_range(Self::MAX / 2..=Self::MAX));
+    }
 
     pub(crate) fn sleep(&mut self) {
         let longest = Self::MIN * (1 << self.0);

@@ -17,6 +17,10 @@ use crate::writer::{Slot, Work};
 /// How many pieces of work one transaction does at most.
 const WORKS_MAX: usize = 64;
 
+/// For how many transactions others are let in between, after the lock was met once: who has just had it is always the first to have it again, since all
+/// others are asleep.
+const COURTESY: u32 = 32;
+
 /// How long one piece of work waits for the lock, once it was taken and could not be done together with others.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -31,13 +35,15 @@ pub(crate) struct Serving {
     /// The size at which shortening the write-ahead log is tried again.
     shorten_at: u64,
     is_contended: Arc<AtomicBool>,
+    /// For how many more transactions others are let in between.
+    courtesy: u32,
     link: Option<Link>,
 }
 
 impl Serving {
     pub(crate) fn new(path: &Path, wal_bytes_max: u64, is_contended: Arc<AtomicBool>) -> Self {
         let path = path.to_owned();
-        Self { path, wal_bytes_max, shorten_at: wal_bytes_max, is_contended, link: None }
+        Self { path, wal_bytes_max, shorten_at: wal_bytes_max, is_contended, courtesy: 0, link: None }
     }
 
     /// Serves the queue until nobody can put anything into it any more.
@@ -47,6 +53,10 @@ impl Serving {
             slots.extend(queue.try_iter().take(WORKS_MAX - 1));
             self.turn(&slots);
             self.keep_log_short();
+            if self.courtesy > 0 {
+                self.courtesy -= 1;
+                Pauses::let_others();
+            }
         }
         if let Some(link) = self.link.take() {
             // Whatever cannot be brought into the file itself now is in its write-ahead log, and as safe there.
@@ -120,7 +130,10 @@ impl Serving {
                     self.is_contended.store(false, Ordering::Relaxed);
                     return Ok(true);
                 }
-                Err(error) if error::driver(&error).is_some_and(is_busy) => pauses.sleep(),
+                Err(error) if error::driver(&error).is_some_and(is_busy) => {
+                    self.courtesy = COURTESY;
+                    pauses.sleep();
+                }
                 Err(error) => return Err(error),
             }
         }

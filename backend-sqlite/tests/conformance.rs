@@ -56,7 +56,6 @@ fn config() -> Config {
     let mut config = Config::default();
     // An operation without a time-out of its own must answer before the suite's patience ends.
     config.timeout = Duration::from_secs(8);
-    config.attempt_timeout = Duration::from_secs(2);
     config
 }
 

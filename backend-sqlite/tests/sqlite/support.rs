@@ -32,7 +32,6 @@ impl Place {
 pub fn config() -> Config {
     let mut config = Config::default();
     config.timeout = Duration::from_secs(3);
-    config.attempt_timeout = Duration::from_secs(2);
     config
 }
 
@@ -40,7 +39,6 @@ pub fn config() -> Config {
 pub fn patient() -> Config {
     let mut config = Config::default();
     config.timeout = PATIENCE;
-    config.attempt_timeout = PATIENCE / 2;
     config
 }
 
