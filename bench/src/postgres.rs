@@ -1,7 +1,6 @@
 //! PostgreSQL: Annalist's store beside plain prepared statements, on a table of the same columns and indexes that promises no order.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annalist_postgres::sqlx::postgres::PgConnectOptions;
