@@ -37,7 +37,7 @@ cargo xtask COMMAND
       One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.
   mutants [--runs N] --report DIR
       The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
-  bench [--backend NAME]... [--workload W]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
+  bench [--backend NAME]... [--workload W]... [--tasks N]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
       Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR.
   services up | down | status [NAME]...
       Private servers that stay until they are ended, for the tests of one package; `up` prints the variables that tests read.
