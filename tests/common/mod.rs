@@ -2,6 +2,8 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use annalist::Store;
 
@@ -10,6 +12,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
     let urls: &[(&str, String)] = &[
         #[cfg(feature = "memory")]
         ("memory", "memory:?setup=true".to_owned()),
+        #[cfg(feature = "sqlite")]
+        ("sqlite", sqlite::url_of_new_log()),
         #[cfg(feature = "postgres")]
         ("postgres", postgres::url_of_new_log()),
     ];

@@ -5,6 +5,7 @@ mod ci;
 mod deny;
 mod docs;
 mod features;
+mod graph;
 mod guard;
 mod matrix;
 mod mutants;
@@ -31,7 +32,7 @@ cargo xtask COMMAND
   test [--backend NAME]...
       All that a change must pass: unit, integration and doc tests, the suite on each backend, the examples.
   ci [--only STEP]...
-      fmt, clippy, docs, features one by one, deny, `test`, kill matrix, and that generated tables are up to date.
+      fmt, clippy, docs, features one by one, a build beside sqlx, deny, `test`, kill matrix, and that generated tables are up to date.
   suite --backend NAME [--level 1..4] [--area A] [--check NAME] [--seed N] --report DIR
       One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.
   mutants [--runs N] --report DIR
