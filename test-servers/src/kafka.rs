@@ -1,9 +1,11 @@
 //! Apache Kafka: one node, broker and controller at once.
 
+mod classes;
 mod programs;
 mod settings;
 mod template;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,16 +57,26 @@ impl Server {
 
     fn start_on(port: impl FnMut() -> Result<SocketAddr>) -> Result<Self> {
         let programs = Programs::installed()?;
+        let option =
+            classes::option(&programs, |option| Self::launch(&programs, option, port::free)?.stop())?;
+        Self::launch(&programs, option, port)
+    }
+
+    fn launch(
+        programs: &Programs,
+        option: OsString,
+        port: impl FnMut() -> Result<SocketAddr>,
+    ) -> Result<Self> {
         let account = Account::ourselves();
         let folder = account.folder(None)?;
         let (data, file) = (folder.path().join("data"), folder.path().join("server.properties"));
         // The file's path, with the folder in it, is what `Left` knows it by.
-        let mut args = programs.args("kafka.Kafka");
+        let mut args = programs.args(Some(option), "kafka.Kafka");
         args.push(file.clone().into());
         // Its data is not needed again.
         let launch = Launch { account, end_signal: Signal::KILL, program: &programs.java, args };
         let mut keeper = Keeper::new(launch, folder)?;
-        template::unpack(&programs, &data)?;
+        template::unpack(programs, &data)?;
         let configure = |clients: SocketAddr| settings::write(&file, &data, clients);
         let address = keeper.start_on(port, configure, |_, folder| log_has(folder, READY))?;
         Ok(Self { keeper: Mutex::new(keeper), address, data })

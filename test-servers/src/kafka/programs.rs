@@ -96,9 +96,14 @@ impl Programs {
     }
 
     /// What `java` is told before the arguments of a class of the broker's.
-    pub(crate) fn args(&self, class: &str) -> Vec<OsString> {
-        let words = JVM.iter().chain(&LOG).map(OsString::from);
+    pub(crate) fn args(&self, option: Option<OsString>, class: &str) -> Vec<OsString> {
+        let words = JVM.iter().chain(&LOG).map(OsString::from).chain(option);
         words.chain(["-cp".into(), self.jars().join("*").into(), class.into()]).collect()
+    }
+
+    /// The folder for what is kept, this included.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.parent().expect("it is in a folder")
     }
 
     /// What [`template`] has made.

@@ -22,7 +22,7 @@ pub(crate) fn make(programs: &Programs) -> Result<()> {
     let file = folder.path().join("server.properties");
     settings::write(&file, &programs.template(), port::free()?)?;
     let mut tool = plain(&programs.java);
-    tool.args(programs.args("kafka.tools.StorageTool"));
+    tool.args(programs.args(None, "kafka.tools.StorageTool"));
     tool.args(["format", "--cluster-id", &new_id(), "--config"]).arg(&file);
     output(&mut tool).map(drop)
 }
