@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Starts it again on the same data and port, after it was killed or stopped, and waits until it serves clients. One that
-    /// still runs is stopped first. After a kill it takes a second or two more, until the session of the killed one has run out.
+    /// still runs is stopped first. After a kill it takes up to a second more, until the session of the killed one has run out.
     ///
     /// As after any start of a broker, a partition may for a moment have no leader: clients ask again.
     pub fn restart(&self) -> Result<()> {

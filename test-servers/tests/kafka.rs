@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use annalist_test_servers::kafka::Server;
 use kafka_client::{
-    METADATA_VERSION, TOPIC, answer, create_topic, fetch_all, metadata, metadata_request, name_topic,
-    produce, send, setting,
+    METADATA_VERSION, TOPIC, answer, coordinator_error, create_topic, fetch_all, metadata, metadata_request,
+    name_topic, produce, send, setting,
 };
 use kafka_protocol::messages::MetadataRequest;
 
 /// As Kafka numbers its errors.
 const UNKNOWN_TOPIC: i16 = 3;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 
 fn started() -> Server {
     Server::start().expect("a server starts")
@@ -49,9 +50,18 @@ fn a_topic_is_made_on_demand_alone_and_is_durable() {
     assert!(metadata(server.address()).topics.is_empty());
     create_topic(server.address());
     assert_eq!(setting(server.address(), "flush.messages"), "1");
-    // Nobody has asked for groups yet; what is kept of them is made then, and needs no second broker.
     assert_eq!(produce(server.address(), "first").unwrap(), 0);
     assert!(server.data().join(format!("{TOPIC}-0")).is_dir());
+}
+
+/// The topic in which groups are kept wants three brokers by default, and is made when the first group is asked for.
+#[test]
+fn groups_need_no_second_broker() {
+    let server = started();
+    while coordinator_error(server.address()) == COORDINATOR_NOT_AVAILABLE {
+        std::thread::yield_now();
+    }
+    assert_eq!(coordinator_error(server.address()), 0);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, DescribeConfigsRequest, FetchRequest, MetadataRequest, MetadataResponse,
-    ProduceRequest, RequestHeader, ResponseHeader, TopicName,
+    CreateTopicsRequest, DescribeConfigsRequest, FetchRequest, FindCoordinatorRequest, MetadataRequest,
+    MetadataResponse, ProduceRequest, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{
     Decodable, HeaderVersion, Request, StrBytes, encode_request_header_into_buffer,
@@ -106,6 +106,12 @@ pub(crate) fn setting(server: SocketAddr, name: &'static str) -> String {
     let answer = ask(server, &request, 1).expect("it answers");
     let value = answer.results[0].configs[0].value.as_ref();
     value.expect("it has a value").to_string()
+}
+
+/// Asks who is responsible for a group, and returns the error's number.
+pub(crate) fn coordinator_error(server: SocketAddr) -> i16 {
+    let request = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("group"));
+    ask(server, &request, 2).expect("it answers").error_code
 }
 
 /// The offset of a record that is acknowledged; an error where it is not.
