@@ -11,9 +11,10 @@ use crate::row::{Id, clamped, joined, micros, number};
 /// What the log makes of an event that says nothing of its content.
 const CONTENT_TYPE_DEFAULT: &str = "application/json";
 
-/// What is told apart from the stream in which an event stands: its place in its append.
+/// Where an event stands in its append and in its stream.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
+    /// How many events of the append are before it.
     pub(crate) offset: usize,
     /// How many events the append has.
     pub(crate) size: usize,
