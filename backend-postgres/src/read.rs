@@ -50,7 +50,7 @@ const HEAD: &str = "l.id, NULL::timestamptz, CASE WHEN pg_is_in_recovery() THEN 
 
 // `LIMIT (SELECT …)` keeps the number from the planner: it then counts on a tenth of the rows and goes along the index. By the number itself,
 // and before there are statistics, it sorts. What it may sort is bounded by the statements: positions and versions are dense, so that a page of
-// events has as many of them. So it is with the bounds of a page: a plan that knew them would be made anew for each, which costs a third of the read.
+// events has as many of them. So it is with the bounds of a page: a plan that knew them would be made anew for each.
 
 fn order(direction: Direction) -> &'static str {
     match direction {
