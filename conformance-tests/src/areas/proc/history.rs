@@ -48,7 +48,7 @@ async fn linearizable(cx: Cx) -> Verdict {
 }
 
 async fn kill_storm(cx: Cx) -> Verdict {
-    let (kills, mut rng) = (cx.scale(6), cx.rng());
+    let (kills, mut rng) = (cx.scale(12), cx.rng());
     cx.minimum_ops(kills);
     let stops = cx.capabilities().has(Capability::StoppedProcesses);
     let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
