@@ -1,0 +1,198 @@
+//! The thread that reads the topic.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annalist_core::{Error, ErrorKind};
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tracing::{debug, info};
+
+use super::Replica;
+use crate::address::Address;
+use crate::client::{self, Context, PARTITION};
+use crate::config::Config;
+use crate::error::{internal, is_of_lost_records, of_request, wrong_history};
+use crate::fold::{Applied, Fold, Mark, Raw, Verdict};
+
+/// How often it looks whether it shall end.
+const POLL: Duration = Duration::from_millis(50);
+/// How often it says how far it has come, while it reads what was there before.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Begins to read where the fold stands.
+pub(crate) fn start(
+    replica: &Arc<Replica>,
+    fold: Fold,
+    address: &Address,
+    config: &Config,
+) -> Result<(), Error> {
+    let context = Context { health: replica.health().clone() };
+    let consumer: BaseConsumer<Context> =
+        client::consumer(address, config).create_with_context(context).map_err(of_request)?;
+    let reader = Reader {
+        replica: replica.clone(),
+        expected: fold.state().last,
+        fold,
+        consumer,
+        topic: address.topic.clone(),
+        events_max: config.fold_events_max,
+        progress: Progress { next: Instant::now() + PROGRESS },
+    };
+    reader.assign()?;
+    let thread = std::thread::Builder::new().name("annalist-kafka-fold".to_owned());
+    thread.spawn(move || reader.run()).map_err(|error| {
+        Error::new(ErrorKind::Unavailable("no thread could be started".to_owned())).with_source(error)
+    })?;
+    Ok(())
+}
+
+struct Reader {
+    replica: Arc<Replica>,
+    fold: Fold,
+    consumer: BaseConsumer<Context>,
+    topic: String,
+    /// The record that must come next, because it came before: whatever else comes is of another history.
+    expected: Option<Mark>,
+    events_max: usize,
+    progress: Progress,
+}
+
+struct Progress {
+    next: Instant,
+}
+
+/// Says that the thread has ended, however it did.
+struct End(Arc<Replica>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(internal("the thread that reads the topic panicked"));
+        }
+        self.0.ended.send_replace(true);
+    }
+}
+
+impl Reader {
+    fn run(mut self) {
+        let end = End(self.replica.clone());
+        if let Err(error) = self.read() {
+            self.replica.fail(error);
+        }
+        let Self { fold, consumer, replica, .. } = self;
+        drop((fold, replica));
+        drop(end);
+        // Last, because it can take long.
+        drop(consumer);
+    }
+
+    /// Begins anew at the record that was read last, to see that it is still the same.
+    fn assign(&self) -> Result<(), Error> {
+        let from = self.expected.map_or(0, |mark| mark.offset);
+        let mut partitions = TopicPartitionList::new();
+        let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
+        partitions.add_partition_offset(&self.topic, PARTITION, offset).map_err(of_request)?;
+        self.consumer.assign(&partitions).map_err(of_request)
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        let mut answers = Vec::new();
+        while !self.replica.is_stopped() {
+            let Some(first) = self.poll(POLL)? else {
+                if self.replica.health().take_suspicion() {
+                    self.look_again()?;
+                }
+                continue;
+            };
+            self.apply(&first, &mut answers)?;
+            // What has come with it is decided with it.
+            while self.fold.staged_events() < self.events_max {
+                let Some(next) = self.poll(Duration::ZERO)? else { break };
+                self.apply(&next, &mut answers)?;
+            }
+            self.fold.commit()?;
+            self.replica.publish(&self.fold);
+            for (number, verdict) in answers.drain(..) {
+                self.replica.pending().folded(number, verdict);
+            }
+            self.progress.show(&self.fold);
+        }
+        Ok(())
+    }
+
+    /// Once something was wrong with a connection, the topic may be another one than before.
+    fn look_again(&mut self) -> Result<(), Error> {
+        self.expected = self.fold.state().last;
+        self.assign()
+    }
+
+    fn poll(&mut self, within: Duration) -> Result<Option<Raw>, Error> {
+        match self.consumer.poll(within) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(raw(&message))),
+            Some(Err(error)) => self.bear(error).map(|()| None),
+        }
+    }
+
+    /// Goes on after an error that may pass.
+    fn bear(&self, error: KafkaError) -> Result<(), Error> {
+        if is_of_lost_records(&error) {
+            return Err(lost().with_source(error));
+        }
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            return Err(of_request(error));
+        }
+        debug!(%error, "reading the topic goes on");
+        self.replica.health().doubt();
+        Ok(())
+    }
+
+    fn apply(&mut self, raw: &Raw, answers: &mut Vec<(u64, Verdict)>) -> Result<(), Error> {
+        if let Some(mark) = self.expected.take() {
+            if Mark::of(raw) != mark {
+                return Err(lost());
+            }
+            return Ok(());
+        }
+        if raw.offset < self.fold.state().applied {
+            // A fetch that was under way before the last look.
+            return Ok(());
+        }
+        let Applied { writer, verdict } = self.fold.apply(raw)?;
+        if let Some((writer, number)) = writer
+            && writer == self.replica.writer()
+        {
+            answers.push((number, verdict));
+        }
+        Ok(())
+    }
+}
+
+fn lost() -> Error {
+    wrong_history(
+        "the topic does not hold what was read of it before: it was made anew, or cut off and has grown again; \
+         a local store that was kept of it is of another history, and its folder must be removed if this one counts",
+    )
+}
+
+fn raw(message: &BorrowedMessage<'_>) -> Raw {
+    Raw {
+        offset: u64::try_from(message.offset()).unwrap_or_default(),
+        time: message.timestamp().to_millis().unwrap_or_default(),
+        value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+    }
+}
+
+impl Progress {
+    fn show(&mut self, fold: &Fold) {
+        let now = Instant::now();
+        if now >= self.next {
+            self.next = now + PROGRESS;
+            info!(applied = fold.state().applied, foreign = fold.state().foreign, "the topic has been read");
+        }
+    }
+}
