@@ -28,9 +28,16 @@ pub(crate) fn of_request(error: KafkaError) -> Error {
             return misconfigured(message);
         }
         KafkaError::ClientCreation(_) => ErrorKind::Misconfigured("the client could not be made".to_owned()),
+        // The client's thread was told nothing.
+        KafkaError::Canceled => ErrorKind::Unavailable("the broker was not asked".to_owned()),
         error => kind_of(error.rdkafka_error_code()),
     };
     Error::new(kind).with_source(error)
+}
+
+/// What the driver said.
+pub(crate) fn code_of(error: &Error) -> Option<Code> {
+    std::error::Error::source(error)?.downcast_ref::<KafkaError>()?.rdkafka_error_code()
 }
 
 /// What an error says that is sure to have left nothing behind.

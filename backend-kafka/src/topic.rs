@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use annalist_core::{Error, LogId, Survives};
+use annalist_core::{Error, LogId, Remedy, Survives};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use crate::address::Address;
 use crate::client::{self, Context, PARTITION};
 use crate::config::{Config, RECORD_BYTES_MAX, RECORD_OVERHEAD};
-use crate::error::{misconfigured, of_request, unavailable};
+use crate::error::{self, internal, misconfigured, of_request, unavailable};
 use crate::record::{Body, Header, Sealed};
 
 /// What a topic has that was found fit.
@@ -33,147 +32,176 @@ const CACHED: &str = "one replica in the page cache of its broker, which was acc
 
 /// Makes the topic and begins its log, where either is not done yet. May be done by many at once.
 pub(crate) async fn set_up(address: Address, config: Config) -> Result<(), Error> {
-    blocking(move |runtime| {
-        let until = Instant::now() + config.connect_timeout;
-        create(&address, &config, runtime, until)?;
+    asking(address, config, |ask| {
+        ask.create()?;
         // The one who made it may not have told all brokers yet.
-        let found = loop {
-            match look(&address, &config, runtime, until) {
-                Err(error) if is_missing(&error) && Instant::now() < until => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                answer => break answer?,
-            }
-        };
-        if found.end == 0 { begin(&address, &config, until) } else { Ok(()) }
+        let found = ask.look().map_err(not_yet)?;
+        if found.end == 0 { ask.begin() } else { Ok(()) }
     })
     .await
 }
 
 /// Looks at the topic and refuses one that is not fit.
 pub(crate) async fn check(address: Address, config: Config) -> Result<Found, Error> {
-    blocking(move |runtime| look(&address, &config, runtime, Instant::now() + config.connect_timeout)).await
+    asking(address, config, Ask::look).await
 }
 
-/// All of it waits on threads of the driver.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce(&Handle) -> Result<T, Error> + Send + 'static,
+/// A topic that was made just now is not there yet, and will be.
+fn not_yet(error: Error) -> Error {
+    match error::code_of(&error) {
+        Some(Code::UnknownTopicOrPartition) => unavailable("the topic is being made").with_source(error),
+        _ => error,
+    }
+}
+
+/// Asks the broker on a thread that may wait, again while it cannot be asked, for as long as connecting may take.
+async fn asking<T: Send + 'static>(
+    address: Address,
+    config: Config,
+    mut work: impl FnMut(&Ask) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let runtime = Handle::try_current()
         .map_err(|error| misconfigured("a Tokio runtime is needed").with_source(error))?;
-    let done = tokio::task::spawn_blocking({
-        let runtime = runtime.clone();
-        move || work(&runtime)
+    let until = Instant::now() + config.connect_timeout;
+    let done = tokio::task::spawn_blocking(move || {
+        let client = client::base(&address, &config).create_with_context(Context::default()).map_err(of_request)?;
+        let ask = Ask { client: Some(client), address, config, runtime, until };
+        loop {
+            match work(&ask) {
+                Err(error) if error.remedy() == Remedy::SendLater && Instant::now() < until => {
+                    std::thread::sleep(PAUSE.min(left(until)));
+                }
+                answer => return answer,
+            }
+        }
     });
     done.await.unwrap_or_else(|error| Err(unavailable("the runtime is shutting down").with_source(error)))
 }
+
+/// The pause before the broker is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
-fn is_missing(error: &Error) -> bool {
-    error.to_string().contains("no such topic")
-}
-
-fn admin(address: &Address, config: &Config) -> Result<AdminClient<DefaultClientContext>, Error> {
-    client::base(address, config).create().map_err(of_request)
-}
-
-fn create(address: &Address, config: &Config, runtime: &Handle, until: Instant) -> Result<(), Error> {
-    let admin = admin(address, config)?;
-    let replicas = match config.replicas {
-        Some(replicas) => i32::from(replicas),
-        // What the cluster has as its default.
-        None => -1,
-    };
-    // Asked first: one who may not make topics may use one that is there.
-    let known = admin.inner().fetch_metadata(Some(&address.topic), left(until)).map_err(of_request)?;
-    let is_there = known.topics().first().is_some_and(|topic| topic.error().is_none());
-    if is_there {
-        return Ok(());
-    }
-    let brokers = known.brokers().len();
-    let is_alone = config.replicas == Some(1) || brokers == 1;
-    let in_sync = if brokers >= 3 && config.replicas.is_none_or(|replicas| replicas >= 3) { "2" } else { "1" };
-    let size = (RECORD_BYTES_MAX + RECORD_OVERHEAD).to_string();
-    let mut topic = NewTopic::new(&address.topic, 1, TopicReplication::Fixed(replicas))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", "-1")
-        .set("retention.bytes", "-1")
-        .set("max.message.bytes", &size)
-        .set("message.timestamp.type", "LogAppendTime")
-        .set("unclean.leader.election.enable", "false")
-        .set("min.insync.replicas", in_sync);
-    if is_alone {
-        topic = topic.set("flush.messages", "1");
-    }
-    let options = AdminOptions::new().request_timeout(Some(left(until))).operation_timeout(Some(left(until)));
-    let made = runtime.block_on(admin.create_topics([&topic], &options)).map_err(of_request)?;
-    match made.into_iter().next() {
-        Some(Err((_, code))) if code != Code::TopicAlreadyExists => {
-            Err(of_request(rdkafka::error::KafkaError::AdminOp(code)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes the first record. Where several do, the first one counts.
-fn begin(address: &Address, config: &Config, until: Instant) -> Result<(), Error> {
-    let producer: BaseProducer = client::producer(address, config).create().map_err(of_request)?;
-    let header =
-        Header { log: LogId::new(), writer: Uuid::new_v4(), number: 1, applied: 0, digest: 0 };
-    let mut sealed = Sealed::new(&Body::Genesis);
-    let record: BaseRecord<'_, (), [u8]> =
-        BaseRecord::to(&address.topic).partition(PARTITION).payload(sealed.with(&header));
-    producer.send(record).map_err(|(error, _)| of_request(error))?;
-    producer.flush(left(until)).map_err(of_request)?;
-    let consumer = probe(address, config)?;
-    let (_, end) = watermarks(&consumer, address, until)?;
-    if end > 0 { Ok(()) } else { Err(unavailable("the first record of the log was not written")) }
-}
-
-fn probe(address: &Address, config: &Config) -> Result<BaseConsumer<Context>, Error> {
-    let mut settings = client::base(address, config);
-    settings.set("enable.auto.commit", "false");
-    settings.create_with_context(Context::default()).map_err(of_request)
-}
-
-fn watermarks(
-    consumer: &BaseConsumer<Context>,
-    address: &Address,
+/// What asks, and about what.
+struct Ask {
+    /// Taken only at the end.
+    client: Option<AdminClient<Context>>,
+    address: Address,
+    config: Config,
+    runtime: Handle,
     until: Instant,
-) -> Result<(u64, u64), Error> {
-    let (low, high) =
-        consumer.fetch_watermarks(&address.topic, PARTITION, left(until)).map_err(of_request)?;
-    Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
 }
 
-fn look(address: &Address, config: &Config, runtime: &Handle, until: Instant) -> Result<Found, Error> {
-    let consumer = probe(address, config)?;
-    let metadata = consumer.fetch_metadata(Some(&address.topic), left(until)).map_err(of_request)?;
-    let topic = metadata.topics().first().ok_or_else(|| unavailable("the broker said nothing of the topic"))?;
-    if let Some(error) = topic.error() {
-        return Err(of_request(rdkafka::error::KafkaError::MetadataFetch(error.into())));
+impl Drop for Ask {
+    /// It waits for its threads, which nobody else should.
+    fn drop(&mut self) {
+        let client = self.client.take();
+        let end = std::thread::Builder::new().name("annalist-kafka-end".to_owned());
+        // Without a thread it is destroyed here.
+        let _ = end.spawn(move || drop(client));
     }
-    if topic.partitions().len() != 1 {
-        return Err(unfit("partitions", topic.partitions().len(), "1: there is one order"));
+}
+
+impl Ask {
+    fn admin(&self) -> Result<&AdminClient<Context>, Error> {
+        self.client.as_ref().ok_or_else(|| internal("the client is gone"))
     }
-    let replicas = topic.partitions()[0].replicas().len();
-    let admin = admin(address, config)?;
-    let options = AdminOptions::new().request_timeout(Some(left(until)));
-    let resources = [ResourceSpecifier::Topic(&address.topic)];
-    let described = runtime.block_on(admin.describe_configs(&resources, &options)).map_err(of_request)?;
-    let described = described.into_iter().next().ok_or_else(|| unavailable("the broker described no topic"))?;
-    let described = described.map_err(|code| of_request(rdkafka::error::KafkaError::AdminOp(code)))?;
-    let settings: HashMap<String, String> =
-        described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
-    let (survives, text) = judge(&settings, replicas, config.accept_volatile)?;
-    let (low, end) = watermarks(&consumer, address, until)?;
-    if low != 0 {
-        return Err(unfit("its first record", low, "0: its beginning was deleted"));
+
+    fn left(&self) -> Duration {
+        left(self.until)
     }
-    Ok(Found { end, survives, settings: text })
+
+    fn metadata(&self) -> Result<Metadata, Error> {
+        let client = self.admin()?.inner();
+        client.fetch_metadata(Some(&self.address.topic), self.left()).map_err(of_request)
+    }
+
+    fn watermarks(&self) -> Result<(u64, u64), Error> {
+        let client = self.admin()?.inner();
+        let (low, high) =
+            client.fetch_watermarks(&self.address.topic, PARTITION, self.left()).map_err(of_request)?;
+        Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
+    }
+
+    fn create(&self) -> Result<(), Error> {
+        let config = &self.config;
+        // Asked first: one who may not make topics may use one that is there.
+        let known = self.metadata()?;
+        if known.topics().first().is_some_and(|topic| topic.error().is_none()) {
+            return Ok(());
+        }
+        let brokers = known.brokers().len();
+        // What the cluster has as its default, if nothing is said.
+        let replicas = config.replicas.map_or(-1, i32::from);
+        let is_alone = config.replicas == Some(1) || brokers == 1;
+        let in_sync = if brokers >= 3 && config.replicas.is_none_or(|replicas| replicas >= 3) { "2" } else { "1" };
+        let size = (RECORD_BYTES_MAX + RECORD_OVERHEAD).to_string();
+        let mut topic = NewTopic::new(&self.address.topic, 1, TopicReplication::Fixed(replicas))
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", "-1")
+            .set("retention.bytes", "-1")
+            .set("max.message.bytes", &size)
+            .set("message.timestamp.type", "LogAppendTime")
+            .set("unclean.leader.election.enable", "false")
+            .set("min.insync.replicas", in_sync);
+        if is_alone {
+            topic = topic.set("flush.messages", "1");
+        }
+        let options =
+            AdminOptions::new().request_timeout(Some(self.left())).operation_timeout(Some(self.left()));
+        let made = self.runtime.block_on(self.admin()?.create_topics([&topic], &options)).map_err(of_request)?;
+        match made.into_iter().next() {
+            Some(Err((_, code))) if code != Code::TopicAlreadyExists => Err(of_request(KafkaError::AdminOp(code))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the first record. Where several do, the first one counts.
+    fn begin(&self) -> Result<(), Error> {
+        let producer: BaseProducer =
+            client::producer(&self.address, &self.config).create().map_err(of_request)?;
+        let header = Header { log: LogId::new(), writer: Uuid::new_v4(), number: 1, applied: 0, digest: 0 };
+        let mut sealed = Sealed::new(&Body::Genesis);
+        let record: BaseRecord<'_, (), [u8]> =
+            BaseRecord::to(&self.address.topic).partition(PARTITION).payload(sealed.with(&header));
+        producer.send(record).map_err(|(error, _)| of_request(error))?;
+        producer.flush(self.left()).map_err(of_request)?;
+        let (_, end) = self.watermarks()?;
+        if end > 0 { Ok(()) } else { Err(unavailable("the first record of the log was not written")) }
+    }
+
+    fn look(&self) -> Result<Found, Error> {
+        let metadata = self.metadata()?;
+        let topic =
+            metadata.topics().first().ok_or_else(|| unavailable("the broker said nothing of the topic"))?;
+        if let Some(error) = topic.error() {
+            return Err(of_request(KafkaError::MetadataFetch(error.into())));
+        }
+        let [partition] = topic.partitions() else {
+            return Err(unfit("partitions", topic.partitions().len(), "1: there is one order"));
+        };
+        let settings = self.settings()?;
+        let (survives, text) = judge(&settings, partition.replicas().len(), self.config.accept_volatile)?;
+        let (low, end) = self.watermarks()?;
+        if low != 0 {
+            return Err(unfit("its first record", low, "0: its beginning was deleted"));
+        }
+        Ok(Found { end, survives, settings: text })
+    }
+
+    fn settings(&self) -> Result<HashMap<String, String>, Error> {
+        let options = AdminOptions::new().request_timeout(Some(self.left()));
+        let resources = [ResourceSpecifier::Topic(&self.address.topic)];
+        let described = self.admin()?.describe_configs(&resources, &options);
+        let described = self.runtime.block_on(described).map_err(of_request)?;
+        let described =
+            described.into_iter().next().ok_or_else(|| unavailable("the broker described no topic"))?;
+        let described = described.map_err(|code| of_request(KafkaError::AdminOp(code)))?;
+        Ok(described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
 }
 
 /// Whether a topic keeps what it is given, and what that survives.
