@@ -19,7 +19,7 @@ use crate::sender::{Fate, Sender};
 type Waiter = oneshot::Sender<Result<(), Error>>;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_millis(200);
 
 pub(crate) struct Barriers {
     sender: Arc<Sender>,

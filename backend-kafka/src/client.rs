@@ -8,6 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::address::Address;
@@ -17,29 +18,45 @@ use crate::config::{Config, RECORD_BYTES_MAX, RECORD_OVERHEAD};
 pub(crate) const PARTITION: i32 = 0;
 
 /// What all clients of a store know of their connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Health(Arc<Flags>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flags {
     /// Whether anything went wrong since the last answer of the broker.
-    is_doubted: AtomicBool,
+    is_doubted: watch::Sender<bool>,
     /// Whether the topic must be looked at again.
     is_suspect: AtomicBool,
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self(Arc::new(Flags { is_doubted: watch::Sender::new(false), is_suspect: AtomicBool::new(false) }))
+    }
+}
+
 impl Health {
     pub(crate) fn doubt(&self) {
-        self.0.is_doubted.store(true, Ordering::Release);
         self.0.is_suspect.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_doubted(&self) -> bool {
-        self.0.is_doubted.load(Ordering::Acquire)
+        self.set_doubted(true);
     }
 
     pub(crate) fn trust(&self) {
-        self.0.is_doubted.store(false, Ordering::Release);
+        self.set_doubted(false);
+    }
+
+    fn set_doubted(&self, doubted: bool) {
+        self.0.is_doubted.send_if_modified(|is_doubted| std::mem::replace(is_doubted, doubted) != doubted);
+    }
+
+    pub(crate) fn is_doubted(&self) -> bool {
+        *self.0.is_doubted.borrow()
+    }
+
+    /// Waits until something goes wrong; not at all, where it has.
+    pub(crate) async fn doubted(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.is_doubted.subscribe().wait_for(|is_doubted| *is_doubted).await;
     }
 
     /// Whether the topic must be looked at again, once.
@@ -91,9 +108,9 @@ pub(crate) fn base(address: &Address, config: &Config) -> ClientConfig {
         .set("socket.timeout.ms", millis(config.attempt_timeout.max(Duration::from_millis(10))))
         .set("socket.connection.setup.timeout.ms", millis(config.connect_timeout.max(Duration::from_secs(1))))
         .set("reconnect.backoff.ms", "20")
-        .set("reconnect.backoff.max.ms", "500")
+        .set("reconnect.backoff.max.ms", "200")
         .set("retry.backoff.ms", "20")
-        .set("retry.backoff.max.ms", "500")
+        .set("retry.backoff.max.ms", "200")
         .set("topic.metadata.refresh.fast.interval.ms", "50")
         .set("topic.metadata.propagation.max.ms", "2000")
         .set_log_level(RDKafkaLogLevel::Warning);

@@ -13,7 +13,7 @@ use crate::record::{Body, Sealed};
 use crate::sender::{Fate, Sender};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_millis(200);
 
 pub(crate) struct Commands {
     pub(crate) sender: Arc<Sender>,

@@ -5,8 +5,12 @@
 //! processes that ever disagreed stop instead of going apart.
 
 mod digest;
+#[cfg(test)]
+mod golden;
 mod staged;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use annalist_core::{
     CheckpointName, Claim, Error, ErrorKind, EventId, Fenced, LogId, NewEvent, Owner,
@@ -110,6 +114,7 @@ impl Fold {
         let decoded = record::decode(&raw.value).map_err(|_| malformed(raw.offset))?;
         let applied = match decoded {
             Decoded::Newer(version) => return Err(newer(raw.offset, version)),
+            Decoded::Foreign if self.state.log.is_none() => return Err(no_genesis()),
             Decoded::Foreign => skipped(None, Skipped::Foreign),
             Decoded::Ours(record) => self.decide(record, raw)?,
         };

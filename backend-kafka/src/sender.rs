@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annalist_core::{Error, ErrorKind, LogId};
 use rdkafka::client::ClientContext;
@@ -108,6 +108,9 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// For how long it need not be asked again whether there is a way to the broker.
+const ASKED_LATELY: Duration = Duration::from_millis(50);
+
 /// The writer of one opened store.
 pub(crate) struct Sender {
     /// Taken only at the end.
@@ -120,6 +123,8 @@ pub(crate) struct Sender {
     pending: Pending,
     replica: Arc<Replica>,
     health: Health,
+    /// Held by the one who asks whether there is a way; when that failed last, and how.
+    asking: tokio::sync::Mutex<Option<(Instant, Error)>>,
     /// After which time a record that is still in the driver's queue is taken out of it.
     withdraw_after: Duration,
 }
@@ -145,6 +150,7 @@ impl Sender {
             pending,
             replica,
             health,
+            asking: tokio::sync::Mutex::new(None),
             withdraw_after: config.attempt_timeout.mul_f64(0.8),
         })
     }
@@ -163,6 +169,16 @@ impl Sender {
         if !self.health.is_doubted() {
             return Ok(());
         }
+        // One asks for all who want to know.
+        let mut failed = self.asking.lock().await;
+        if !self.health.is_doubted() {
+            return Ok(());
+        }
+        if let Some((at, error)) = &*failed
+            && at.elapsed() < ASKED_LATELY
+        {
+            return Err(error.clone());
+        }
         let sender = Arc::clone(self);
         let asked = tokio::task::spawn_blocking(move || {
             let client = sender.producer()?.client();
@@ -170,7 +186,19 @@ impl Sender {
             sender.health.trust();
             Ok(())
         });
-        asked.await.unwrap_or_else(|_| Err(unavailable("the runtime is shutting down")))
+        let answer = asked.await.unwrap_or_else(|_| Err(unavailable("the runtime is shutting down")));
+        *failed = answer.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        answer
+    }
+
+    /// Ends with an error once the broker cannot be reached.
+    pub(crate) async fn lost(self: &Arc<Self>, within: Duration) -> Error {
+        loop {
+            self.health.doubted().await;
+            if let Err(error) = self.ready(within).await {
+                return error;
+            }
+        }
     }
 
     /// Hands a record to the driver.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{
-    Append, Capabilities, Consistency, Error, ErrorKind, EventStore, LogId, Page, Position, Read, Receipt,
+    Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, LogId, Page, Position, Read, Receipt,
     Source, Subscribe, Subscription,
 };
 use annalist_engine::group_commit::BatchWriter;
@@ -61,6 +61,11 @@ pub(crate) struct Shared {
 /// How long closing waits for what the driver still has.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
+/// How long a broker that may be away is asked, while somebody waits for more.
+const LOST_WITHIN: Duration = Duration::from_millis(500);
+
+const REPLICATED: &str = "a replica has the events before they are read";
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.replica.stop();
@@ -80,7 +85,8 @@ impl KafkaStore {
         let capabilities = Capabilities::full(LIMITS)
             .durability(found.survives, found.settings)
             .recorded_at_resolution(Duration::from_millis(1))
-            .wake_up_within(Duration::from_secs(1));
+            .wake_up_within(Duration::from_secs(1))
+            .without(Capability::RemoteReads, REPLICATED);
         let ready_within = config.connect_timeout.min(config.attempt_timeout);
         let appender: Arc<dyn BatchWriter> =
             Arc::new(Appender { sender: sender.clone(), ready_within });
@@ -229,6 +235,7 @@ impl EventStore for KafkaStore {
         tokio::select! {
             more = self.0.replica.wait_until(|view| view.head > after) => more,
             _ = closed.wait_for(|closed| *closed) => Err(ErrorKind::Closed.into()),
+            error = self.0.sender.lost(LOST_WITHIN) => Err(error),
         }
     }
 

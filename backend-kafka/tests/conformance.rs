@@ -54,7 +54,7 @@ impl Stores {
         is_set_up.get_or_try_init(|| KafkaStore::setup(&plain, &config)).await?;
         if way != url {
             // What goes wrong there goes wrong many times, until a deadline.
-            config.timeout = Duration::from_secs(3);
+            config.timeout = Duration::from_millis(1_500);
             config.connect_timeout = Duration::from_millis(1_500);
         }
         let layer = |writer| Arc::new(faults.before(writer)) as Arc<_>;

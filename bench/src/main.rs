@@ -5,6 +5,7 @@
 mod annalist;
 mod args;
 mod chart;
+mod kafka;
 mod machine;
 mod memory;
 mod payload;

@@ -1,6 +1,7 @@
 //! All cases over all backends, round by round, the two sides taking turns.
 
 use crate::args::Options;
+use crate::kafka::Kafka;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::postgres::Postgres;
@@ -11,7 +12,7 @@ use crate::workload::processes::Job;
 use crate::workload::{CASES, Case, Pace, Reading, Site};
 use crate::{annalist::Annalist, chart};
 
-const BACKENDS: [&str; 3] = [Memory::NAME, Sqlite::NAME, Postgres::NAME];
+const BACKENDS: [&str; 4] = [Memory::NAME, Sqlite::NAME, Postgres::NAME, Kafka::NAME];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
@@ -25,7 +26,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
         match name {
             Memory::NAME => compare::<Memory>(&cases, &options, &mut report)?,
             Sqlite::NAME => compare::<Sqlite>(&cases, &options, &mut report)?,
-            _ => compare::<Postgres>(&cases, &options, &mut report)?,
+            Postgres::NAME => compare::<Postgres>(&cases, &options, &mut report)?,
+            _ => compare::<Kafka>(&cases, &options, &mut report)?,
         }
     }
     report.write(&options.report)?;
@@ -86,6 +88,7 @@ pub(crate) fn serve(job: &Job) -> Result<()> {
         Memory::NAME => serve_on::<Memory>(job),
         Sqlite::NAME => serve_on::<Sqlite>(job),
         Postgres::NAME => serve_on::<Postgres>(job),
+        Kafka::NAME => serve_on::<Kafka>(job),
         name => Err(format!("there is no backend {name:?}").into()),
     }
 }

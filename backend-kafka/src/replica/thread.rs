@@ -35,7 +35,7 @@ pub(crate) fn start(
         client::consumer(address, config).create_with_context(context).map_err(of_request)?;
     let reader = Reader {
         replica: replica.clone(),
-        expected: fold.state().last,
+        check: fold.state().last.map_or(Check::Done, Check::Expects),
         fold,
         consumer,
         topic: address.topic.clone(),
@@ -55,10 +55,20 @@ struct Reader {
     fold: Fold,
     consumer: BaseConsumer<Context>,
     topic: String,
-    /// The record that must come next, because it came before: whatever else comes is of another history.
-    expected: Option<Mark>,
+    check: Check,
     events_max: usize,
     progress: Progress,
+}
+
+/// Whether the topic is still the one that was read before. Once something was wrong with a connection it may be another one, made anew, or cut off
+/// and grown again.
+#[derive(Clone, Copy, Debug)]
+enum Check {
+    Done,
+    /// The last record that was read is to be read again; nothing else counts before that.
+    Due(Mark),
+    /// It is to come next: whatever else comes is of another history.
+    Expects(Mark),
 }
 
 struct Progress {
@@ -90,9 +100,9 @@ impl Reader {
         drop(consumer);
     }
 
-    /// Begins anew at the record that was read last, to see that it is still the same.
+    /// Begins at the record that was read last, to see that it is still the same.
     fn assign(&self) -> Result<(), Error> {
-        let from = self.expected.map_or(0, |mark| mark.offset);
+        let from = self.fold.state().last.map_or(0, |mark| mark.offset);
         let mut partitions = TopicPartitionList::new();
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         partitions.add_partition_offset(&self.topic, PARTITION, offset).map_err(of_request)?;
@@ -102,12 +112,8 @@ impl Reader {
     fn read(&mut self) -> Result<(), Error> {
         let mut answers = Vec::new();
         while !self.replica.is_stopped() {
-            let Some(first) = self.poll(POLL)? else {
-                if self.replica.health().take_suspicion() {
-                    self.look_again()?;
-                }
-                continue;
-            };
+            self.look_again();
+            let Some(first) = self.poll(POLL)? else { continue };
             self.apply(&first, &mut answers)?;
             // What has come with it is decided with it.
             while self.fold.staged_events() < self.events_max {
@@ -124,10 +130,16 @@ impl Reader {
         Ok(())
     }
 
-    /// Once something was wrong with a connection, the topic may be another one than before.
-    fn look_again(&mut self) -> Result<(), Error> {
-        self.expected = self.fold.state().last;
-        self.assign()
+    /// Goes back to the last record, where that is due. While there is no connection it cannot, and tries again.
+    fn look_again(&mut self) {
+        if let Check::Due(mark) = self.check {
+            let offset = Offset::Offset(i64::try_from(mark.offset).unwrap_or(i64::MAX));
+            // Not assigned again: the driver does not bear that while it is still stopping.
+            match self.consumer.seek(&self.topic, PARTITION, offset, Duration::ZERO) {
+                Ok(()) => self.check = Check::Expects(mark),
+                Err(error) => debug!(%error, "the topic cannot be looked at again yet"),
+            }
+        }
     }
 
     fn poll(&mut self, within: Duration) -> Result<Option<Raw>, Error> {
@@ -152,14 +164,25 @@ impl Reader {
     }
 
     fn apply(&mut self, raw: &Raw, answers: &mut Vec<(u64, Verdict)>) -> Result<(), Error> {
-        if let Some(mark) = self.expected.take() {
-            if Mark::of(raw) != mark {
-                return Err(lost());
+        match self.check {
+            Check::Due(_) => return Ok(()),
+            Check::Expects(mark) if raw.offset < mark.offset => return Ok(()),
+            Check::Expects(mark) if Mark::of(raw) != mark => return Err(lost()),
+            Check::Expects(_) => {
+                self.check = Check::Done;
+                return Ok(());
             }
+            Check::Done => {}
+        }
+        // Before anything counts that came after the trouble. Where nothing comes, nothing can be wrong.
+        if self.replica.health().take_suspicion()
+            && let Some(mark) = self.fold.state().last
+        {
+            self.check = Check::Due(mark);
             return Ok(());
         }
         if raw.offset < self.fold.state().applied {
-            // A fetch that was under way before the last look.
+            // It was read before.
             return Ok(());
         }
         let Applied { writer, verdict } = self.fold.apply(raw)?;
