@@ -125,6 +125,8 @@ pub(crate) fn producer(address: &Address, config: &Config) -> ClientConfig {
         .set("acks", "all")
         .set("message.send.max.retries", "0")
         .set("linger.ms", "0")
+        // The fold tells what was delivered.
+        .set("delivery.report.only.error", "true")
         .set("message.timeout.ms", millis(config.attempt_timeout))
         .set("request.timeout.ms", millis(config.attempt_timeout))
         .set("queue.buffering.max.messages", "100000")

@@ -72,6 +72,28 @@ impl KafkaStore {
         if found.end == 0 {
             return Err(misconfigured("the topic is empty: it was not set up"));
         }
+        Self::open_found(&address, config, found, layer).await
+    }
+
+    /// As [`connect`](Self::connect), to a topic whose settings nobody can tell, and which is set up where it is empty: for tests with a mock of a
+    /// cluster.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "testing")]
+    pub async fn connect_unchecked(url: &str, mut config: Config) -> Result<Self, Error> {
+        let address = Address::parse(url, &mut config)?;
+        let found = topic::begin_unchecked(address.clone(), config.clone()).await?;
+        Self::open_found(&address, config, found, |writer| writer).await
+    }
+
+    async fn open_found(
+        address: &Address,
+        config: Config,
+        found: topic::Found,
+        layer: impl FnOnce(Arc<dyn BatchWriter>) -> Arc<dyn BatchWriter>,
+    ) -> Result<Self, Error> {
         let (replica, fold) = load(&config).await?;
         let replica = Arc::new(replica);
         let opening = Opening(Some(replica.clone()));
@@ -80,10 +102,10 @@ impl KafkaStore {
                 "the folder has read further than the topic goes: it was made anew, or cut off",
             ));
         }
-        replica::start(&replica, fold, &address, &config)?;
+        replica::start(&replica, fold, address, &config)?;
         catch_up(&replica, found.end, &config).await?;
         let log = replica.view().log.ok_or_else(|| misconfigured("the topic holds no log"))?;
-        let sender = Sender::new(&address, &config, replica, log)?;
+        let sender = Sender::new(address, &config, replica, log)?;
         opening.done();
         Ok(Self::over(config, found, log, sender, layer))
     }

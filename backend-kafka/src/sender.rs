@@ -97,13 +97,10 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        match result {
-            // The fold will tell.
-            Ok(_) => self.context.health.trust(),
-            Err((error, _)) => {
-                self.context.health.doubt();
-                self.pending.undelivered(number as u64, of_delivery(error.clone()));
-            }
+        // Of success the fold tells.
+        if let Err((error, _)) = result {
+            self.context.health.doubt();
+            self.pending.undelivered(number as u64, of_delivery(error.clone()));
         }
     }
 }

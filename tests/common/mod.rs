@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -16,6 +18,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
         ("sqlite", sqlite::url_of_new_log()),
         #[cfg(feature = "postgres")]
         ("postgres", postgres::url_of_new_log()),
+        #[cfg(feature = "kafka")]
+        ("kafka", kafka::url_of_new_log()),
     ];
     assert!(!urls.is_empty(), "no backend's feature is on, so that nothing would be tested");
     let mut stores = Vec::new();

@@ -120,14 +120,23 @@ impl Reader {
                 let Some(next) = self.poll(Duration::ZERO)? else { break };
                 self.apply(&next, &mut answers)?;
             }
+            // The answers stand in the log: the local store can be made again and need not be waited for. A barrier must be, because those who wait for it
+            // look there.
+            let looked_for = answers.extract_if(.., |(_, verdict)| matches!(verdict, Verdict::Barrier));
+            let looked_for: Vec<_> = looked_for.collect();
+            self.answer(answers.drain(..));
             self.fold.commit()?;
             self.replica.publish(&self.fold);
-            for (number, verdict) in answers.drain(..) {
-                self.replica.pending().folded(number, verdict);
-            }
+            self.answer(looked_for);
             self.progress.show(&self.fold);
         }
         Ok(())
+    }
+
+    fn answer(&self, answers: impl IntoIterator<Item = (u64, Verdict)>) {
+        for (number, verdict) in answers {
+            self.replica.pending().folded(number, verdict);
+        }
     }
 
     /// Goes back to the last record, where that is due. While there is no connection it cannot, and tries again.
