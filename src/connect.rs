@@ -314,7 +314,9 @@ mod kafka {
     pub(super) fn place(mut address: Address) -> Result<String> {
         if !address.location().starts_with("//") {
             let shown = format!("{} bytes", address.location().len());
-            return Err(Invalid::new("store URL", "of a Kafka store must have `//` after its scheme", shown).into());
+            return Err(
+                Invalid::new("store URL", "of a Kafka store must have `//` after its scheme", shown).into()
+            );
         }
         let mut options = form_urlencoded::Serializer::new(String::new());
         for name in OPTIONS {

@@ -29,7 +29,8 @@ impl Address {
             return Err(wrong("must have no user: `sasl.username` and `sasl.password` are options"));
         }
         let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_name) || matches!(topic, "." | "..") {
+        if topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_name) || matches!(topic, "." | "..")
+        {
             return Err(wrong(TOPIC));
         }
         for (name, value) in form_urlencoded::parse(options.as_bytes()) {

@@ -71,7 +71,9 @@ impl Commands {
         let mut ticket = self.sender.send(sealed).map_err(error_of)?;
         course.may_have_left = true;
         match ticket.fate().await {
-            Fate::Folded(Verdict::Skipped(Skipped::Late)) => Err(unavailable("a later record overtook this one")),
+            Fate::Folded(Verdict::Skipped(Skipped::Late)) => {
+                Err(unavailable("a later record overtook this one"))
+            }
             Fate::Folded(verdict @ Verdict::Skipped(_)) => Err(not_carried_out(&verdict)),
             Fate::Folded(verdict) => Ok(verdict),
             Fate::Stopped(error) => Err(error),

@@ -43,7 +43,12 @@ pub(crate) fn code_of(error: &Error) -> Option<Code> {
 /// What an error says that is sure to have left nothing behind.
 fn kind_of(code: Option<Code>) -> ErrorKind {
     match code {
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId) => {
+        Some(
+            Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::UnknownTopicId,
+        ) => {
             ErrorKind::Misconfigured("the broker has no such topic: it was not set up, or removed".to_owned())
         }
         Some(
@@ -56,9 +61,9 @@ fn kind_of(code: Option<Code>) -> ErrorKind {
             | Code::UnsupportedSASLMechanism
             | Code::IllegalSASLState,
         ) => ErrorKind::Misconfigured("the broker does not let this user in, or do this".to_owned()),
-        Some(Code::PolicyViolation | Code::InvalidTopic | Code::InvalidReplicationFactor | Code::InvalidConfig) => {
-            ErrorKind::Misconfigured("the broker does not allow such a topic".to_owned())
-        }
+        Some(
+            Code::PolicyViolation | Code::InvalidTopic | Code::InvalidReplicationFactor | Code::InvalidConfig,
+        ) => ErrorKind::Misconfigured("the broker does not allow such a topic".to_owned()),
         Some(Code::UnsupportedVersion | Code::UnsupportedFeature | Code::UnsupportedForMessageFormat) => {
             ErrorKind::Misconfigured("the broker is too old".to_owned())
         }
@@ -138,7 +143,8 @@ mod tests {
     #[test]
     fn only_what_is_sure_counts_as_not_written() {
         let of = |code| of_delivery(KafkaError::MessageProduction(code));
-        for code in [Code::PurgeQueue, Code::NotLeaderForPartition, Code::NotEnoughReplicas, Code::QueueFull] {
+        for code in [Code::PurgeQueue, Code::NotLeaderForPartition, Code::NotEnoughReplicas, Code::QueueFull]
+        {
             assert!(
                 matches!(of(code), Undelivered::Never(error) if matches!(error.kind(), ErrorKind::Unavailable(_))),
                 "{code:?}"
@@ -159,6 +165,8 @@ mod tests {
             );
         }
         let gone = of(Code::UnknownTopicOrPartition);
-        assert!(matches!(gone, Undelivered::Never(error) if matches!(error.kind(), ErrorKind::Misconfigured(_))));
+        assert!(
+            matches!(gone, Undelivered::Never(error) if matches!(error.kind(), ErrorKind::Misconfigured(_)))
+        );
     }
 }

@@ -13,8 +13,8 @@ mod state;
 mod tests;
 
 use annalist_core::{
-    CheckpointName, Claim, Error, ErrorKind, EventId, Fenced, LogId, NewEvent, Owner,
-    Position, Query, Receipt, Snapshot, SnapshotSchema, StreamId, Version, backend,
+    CheckpointName, Claim, Error, ErrorKind, EventId, Fenced, LogId, NewEvent, Owner, Position, Query,
+    Receipt, Snapshot, SnapshotSchema, StreamId, Version, backend,
 };
 use annalist_engine::admission::{self, Facts, Stored, admit};
 use bytes::Bytes;
@@ -233,8 +233,13 @@ impl Fold {
             let before = self.version(&write.stream)?.get();
             let mut positions = Vec::with_capacity(write.events.len());
             for (event, version) in write.events.iter().zip(before + 1..) {
-                let place =
-                    Place { offset: raw.offset, minor: *minor, append_first, append_events, recorded_at: raw.time };
+                let place = Place {
+                    offset: raw.offset,
+                    minor: *minor,
+                    append_first,
+                    append_events,
+                    recorded_at: raw.time,
+                };
                 let accepted =
                     Accepted { stream: write.stream.clone(), event: event.clone(), version, place };
                 positions.push(accepted.position(self.log()));

@@ -3,8 +3,8 @@
 mod thread;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use annalist_core::{Error, ErrorKind, LogId, Position};
 use tokio::sync::watch;

@@ -19,9 +19,8 @@ pub(crate) fn candidates(
     let plans: Option<Vec<Plan>> = query.items().iter().map(Plan::of).collect();
     let Some(plans) = plans.filter(|plans| !plans.is_empty()) else {
         let (from, to) = (keys::offset(offsets.start), keys::offset(offsets.end));
-        return local.scan(Table::Records, &from, &to, way, &mut |key, value| {
-            see(keys::last_number(key)?, value)
-        });
+        return local
+            .scan(Table::Records, &from, &to, way, &mut |key, value| see(keys::last_number(key)?, value));
     };
     let mut left = offsets;
     while !left.is_empty() {

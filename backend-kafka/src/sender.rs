@@ -134,8 +134,7 @@ impl Sender {
         log: LogId,
     ) -> Result<Self, Error> {
         let (pending, health) = (replica.pending().clone(), replica.health().clone());
-        let deliveries =
-            Deliveries { context: Context { health: health.clone() }, pending: pending.clone() };
+        let deliveries = Deliveries { context: Context { health: health.clone() }, pending: pending.clone() };
         let producer =
             client::producer(address, config).create_with_context(deliveries).map_err(of_request)?;
         Ok(Self {
@@ -211,8 +210,9 @@ impl Sender {
         let fate = self.pending.enter(number);
         let ticket = Ticket { sender: self, number, fate };
         let opaque = usize::try_from(number).unwrap_or(usize::MAX);
-        let record: BaseRecord<'_, (), [u8], usize> =
-            BaseRecord::with_opaque_to(&self.topic, opaque).partition(PARTITION).payload(sealed.with(&header));
+        let record: BaseRecord<'_, (), [u8], usize> = BaseRecord::with_opaque_to(&self.topic, opaque)
+            .partition(PARTITION)
+            .payload(sealed.with(&header));
         match producer.send(record) {
             Ok(()) => Ok(ticket),
             Err((error, _)) => Err(of_delivery(error)),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{
-    Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, LogId, Page, Position, Read, Receipt,
-    Source, Subscribe, Subscription,
+    Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, LogId, Page, Position, Read,
+    Receipt, Source, Subscribe, Subscription,
 };
 use annalist_engine::group_commit::BatchWriter;
 use annalist_engine::{GroupCommit, later};
@@ -88,8 +88,7 @@ impl KafkaStore {
             .wake_up_within(Duration::from_secs(1))
             .without(Capability::RemoteReads, REPLICATED);
         let ready_within = config.connect_timeout.min(config.attempt_timeout);
-        let appender: Arc<dyn BatchWriter> =
-            Arc::new(Appender { sender: sender.clone(), ready_within });
+        let appender: Arc<dyn BatchWriter> = Arc::new(Appender { sender: sender.clone(), ready_within });
         let commits = GroupCommit::new(Arc::new(layer(appender)), config.group_commit());
         let barriers = Arc::new(Barriers::new(sender.clone(), ready_within));
         let commands = Commands { sender: sender.clone(), ready_within };

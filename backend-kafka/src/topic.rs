@@ -77,7 +77,8 @@ async fn asking<T: Send + 'static>(
         .map_err(|error| misconfigured("a Tokio runtime is needed").with_source(error))?;
     let until = Instant::now() + config.connect_timeout;
     let done = tokio::task::spawn_blocking(move || {
-        let client = client::base(&address, &config).create_with_context(Context::default()).map_err(of_request)?;
+        let client =
+            client::base(&address, &config).create_with_context(Context::default()).map_err(of_request)?;
         let ask = Ask { client: Some(client), address, config, runtime, until };
         loop {
             match work(&ask) {
@@ -150,7 +151,8 @@ impl Ask {
         // What the cluster has as its default, if nothing is said.
         let replicas = config.replicas.map_or(-1, i32::from);
         let is_alone = config.replicas == Some(1) || brokers == 1;
-        let in_sync = if brokers >= 3 && config.replicas.is_none_or(|replicas| replicas >= 3) { "2" } else { "1" };
+        let in_sync =
+            if brokers >= 3 && config.replicas.is_none_or(|replicas| replicas >= 3) { "2" } else { "1" };
         let size = (RECORD_BYTES_MAX + RECORD_OVERHEAD).to_string();
         let mut topic = NewTopic::new(&self.address.topic, 1, TopicReplication::Fixed(replicas))
             .set("cleanup.policy", "delete")
@@ -165,9 +167,12 @@ impl Ask {
         }
         let options =
             AdminOptions::new().request_timeout(Some(self.left())).operation_timeout(Some(self.left()));
-        let made = self.runtime.block_on(self.admin()?.create_topics([&topic], &options)).map_err(of_request)?;
+        let made =
+            self.runtime.block_on(self.admin()?.create_topics([&topic], &options)).map_err(of_request)?;
         match made.into_iter().next() {
-            Some(Err((_, code))) if code != Code::TopicAlreadyExists => Err(of_request(KafkaError::AdminOp(code))),
+            Some(Err((_, code))) if code != Code::TopicAlreadyExists => {
+                Err(of_request(KafkaError::AdminOp(code)))
+            }
             _ => Ok(()),
         }
     }

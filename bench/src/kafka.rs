@@ -86,7 +86,8 @@ impl Broker {
             .set("message.timestamp.type", "LogAppendTime")
             .set("flush.messages", "1");
         let made = self.admin()?.create_topics([&new], &AdminOptions::new()).await?;
-        made.into_iter().try_for_each(|made| made.map(drop).map_err(|(name, code)| format!("{name}: {code}").into()))
+        made.into_iter()
+            .try_for_each(|made| made.map(drop).map_err(|(name, code)| format!("{name}: {code}").into()))
     }
 
     async fn delete(&self, topic: &str) -> Result<()> {
@@ -125,7 +126,7 @@ impl Side for Store {
 
     async fn open(&self, log: &str, _: Crowd) -> Result<Annalist> {
         let mut config = Config::default();
-        if std::env::var_os("BENCHMEM").is_none() { config.folder = Some(folders(log).join(name("process"))); } else { std::fs::create_dir_all(folders(log))?; }
+        config.folder = Some(folders(log).join(name("process")));
         Ok(Annalist::new(KafkaStore::connect(&self.topic(log), config).await?))
     }
 

@@ -39,7 +39,11 @@ fn appends() -> Vec<Vec<Append>> {
         .with_metadata(Metadata::new(r#"{"who": "ada"}"#).expect("an object"))
         .with_content_type(ContentType::new("text/plain").expect("a type"));
     let two = Append::new()
-        .write(&stream("Order-2"), ExpectedVersion::NoStream, [event(3, "Placed", b"3", &[]), event(4, "Paid", b"4", &[])])
+        .write(
+            &stream("Order-2"),
+            ExpectedVersion::NoStream,
+            [event(3, "Placed", b"3", &[]), event(4, "Paid", b"4", &[])],
+        )
         .write(&stream("Customer-7"), ExpectedVersion::Any, [event(3, "Seen", b"", &[])]);
     let paid = QueryItem::new().types(["Paid"]);
     vec![
@@ -62,7 +66,8 @@ fn appends() -> Vec<Vec<Append>> {
             one("Order-1", ExpectedVersion::Exact(Version::new(9)), event(13, "A", b"", &[])),
             one("Race-1", ExpectedVersion::NoStream, event(14, "A", b"", &[])),
             one("Race-1", ExpectedVersion::NoStream, event(15, "A", b"", &[])),
-            one("Order-1", ExpectedVersion::Any, event(16, "A", b"", &[])).check(&stream("Order-2"), ExpectedVersion::NoStream),
+            one("Order-1", ExpectedVersion::Any, event(16, "A", b"", &[]))
+                .check(&stream("Order-2"), ExpectedVersion::NoStream),
         ],
         // Conditions: held, failed in the store, failed by a mate, past the head, of another log.
         vec![
@@ -70,10 +75,13 @@ fn appends() -> Vec<Vec<Append>> {
                 .condition(QueryItem::new().tags(["mail:ada"]), Position::START),
             one("Mail-2", ExpectedVersion::Any, event(21, "Sent", b"", &["mail:ada"]))
                 .condition(QueryItem::new().tags(["mail:ada"]), Position::START),
-            one("Mail-3", ExpectedVersion::Any, event(22, "Sent", b"", &[])).condition(paid.clone(), Position::START),
-            one("Mail-3", ExpectedVersion::Any, event(23, "Sent", b"", &[])).condition(paid.clone(), at(2, 0)),
+            one("Mail-3", ExpectedVersion::Any, event(22, "Sent", b"", &[]))
+                .condition(paid.clone(), Position::START),
+            one("Mail-3", ExpectedVersion::Any, event(23, "Sent", b"", &[]))
+                .condition(paid.clone(), at(2, 0)),
             one("Mail-3", ExpectedVersion::Any, event(24, "Sent", b"", &[])).condition(paid, at(2, 2)),
-            one("Mail-4", ExpectedVersion::Any, event(25, "Sent", b"", &[])).condition(Query::all(), at(999, 0)),
+            one("Mail-4", ExpectedVersion::Any, event(25, "Sent", b"", &[]))
+                .condition(Query::all(), at(999, 0)),
             one("Mail-5", ExpectedVersion::Any, event(26, "Sent", b"", &[]))
                 .condition(Query::all(), backend::position(LogId::from_uuid(Uuid::from_u128(77)), 1, 0)),
             Append::new().check(&stream("Order-1"), ExpectedVersion::Exists),
@@ -89,7 +97,9 @@ fn commands() -> Vec<Body> {
     let order = stream("Order-1");
     let at = |offset, minor| backend::position(log_id(), offset, minor);
     let save = |epoch, position| Body::Save { name: name(), epoch, position };
-    let snapshot = |version| Body::Snapshot(Snapshot::new(&order, &schema(), Version::new(version), vec![version as u8]));
+    let snapshot = |version| {
+        Body::Snapshot(Snapshot::new(&order, &schema(), Version::new(version), vec![version as u8]))
+    };
     vec![
         Body::Barrier,
         save(0, Position::START),

@@ -111,7 +111,9 @@ fn append(rng: &mut StdRng, ids: &mut Vec<EventId>, events: usize) -> (Append, V
 }
 
 fn with(append: &Append, conditions: &[(Query, usize)], position: impl Fn(usize) -> Position) -> Append {
-    conditions.iter().fold(append.clone(), |append, (query, rank)| append.condition(query.clone(), position(*rank)))
+    conditions
+        .iter()
+        .fold(append.clone(), |append, (query, rank)| append.condition(query.clone(), position(*rank)))
 }
 
 /// What was answered, in terms that both share.
@@ -152,8 +154,10 @@ async fn verdicts_are_those_of_admission_over_memory() {
             for _ in 0..rng.random_range(1..4) {
                 proposed.push(append(&mut rng, &mut ids, of_fold.len() - 1));
             }
-            let appends: Vec<Append> =
-                proposed.iter().map(|(append, conditions)| with(append, conditions, |n| of_fold[n])).collect();
+            let appends: Vec<Append> = proposed
+                .iter()
+                .map(|(append, conditions)| with(append, conditions, |n| of_fold[n]))
+                .collect();
             let raw = scribe.record(&fold, 0, &mut Sealed::appends(appends.iter()));
             let Verdict::Appends(answers) = fold.apply(&raw).expect("a verdict").verdict else {
                 panic!("not of appends")
@@ -168,7 +172,9 @@ async fn verdicts_are_those_of_admission_over_memory() {
                         positions.extend(receipt.written().iter().flat_map(|written| written.positions()));
                     }
                 }
-                let rank = |all: &[Position], one: Position| all.iter().position(|known| *known == one).expect("known");
+                let rank = |all: &[Position], one: Position| {
+                    all.iter().position(|known| *known == one).expect("known")
+                };
                 assert_eq!(
                     told(answer, |position| rank(&of_fold, position)),
                     told(&expected, |position| rank(&of_memory, position)),
@@ -183,7 +189,8 @@ async fn verdicts_are_those_of_admission_over_memory() {
         let page = memory.read(Read::log(Query::all()).page_size(100_000)).await.expect("the log");
         let both = [log_of(&fold), page.events];
         let [ours, theirs] = both.map(|events| {
-            let shown = events.iter().map(|event| (event.stream().clone(), event.version(), event.event().clone()));
+            let shown =
+                events.iter().map(|event| (event.stream().clone(), event.version(), event.event().clone()));
             shown.collect::<Vec<_>>()
         });
         assert_eq!(ours, theirs, "seed {seed}");
@@ -272,7 +279,8 @@ fn it_is_the_same_wherever_it_writes_and_begins_anew() {
             };
             (raw.offset, raw.time) = (one.state().applied, raws.len() as i64);
             let [first, second] = [one.apply(&raw), other.apply(&raw)];
-            let [first, second] = [first, second].map(|applied| format!("{:?}", applied.expect("a verdict").verdict));
+            let [first, second] =
+                [first, second].map(|applied| format!("{:?}", applied.expect("a verdict").verdict));
             assert_eq!(first, second, "seed {seed}, offset {}", raw.offset);
             assert_eq!(one.state(), other.state(), "seed {seed}");
             one.commit().expect("written");
@@ -289,7 +297,9 @@ fn it_is_the_same_wherever_it_writes_and_begins_anew() {
 fn a_record_counts_once_and_not_after_a_later_one_of_its_writer() {
     let mut scribe = Scribe::new();
     let (mut fold, genesis) = begun(&mut scribe);
-    let claim = |fold: &Fold, scribe: &mut Scribe| scribe.record(fold, 1, &mut Sealed::new(&Body::Claim { name: name(1) }));
+    let claim = |fold: &Fold, scribe: &mut Scribe| {
+        scribe.record(fold, 1, &mut Sealed::new(&Body::Claim { name: name(1) }))
+    };
     let early = claim(&fold, &mut scribe);
     let late = claim(&fold, &mut scribe);
     let apply = |fold: &mut Fold, raw: &Raw| {

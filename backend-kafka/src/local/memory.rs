@@ -33,10 +33,8 @@ impl Memory {
         see: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         let map = self.table(table).read().unwrap_or_else(PoisonError::into_inner);
-        let mut range = map.range::<[u8], _>((
-            std::ops::Bound::Included(from),
-            std::ops::Bound::Excluded(to),
-        ));
+        let mut range =
+            map.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
         loop {
             let entry = match way {
                 Way::Up => range.next(),

@@ -63,7 +63,8 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is: &[u8], shall_
         held.extend_from_slice(&bytes[..read]);
         replace(&mut held, is, shall_be);
         // The end may be the beginning of what is replaced.
-        let kept = (0..is.len().min(held.len() + 1)).rev().find(|len| held.ends_with(&is[..*len])).unwrap_or(0);
+        let kept =
+            (0..is.len().min(held.len() + 1)).rev().find(|len| held.ends_with(&is[..*len])).unwrap_or(0);
         let rest = held.split_off(held.len() - kept);
         if to.write_all(&held).await.is_err() {
             return;

@@ -1,6 +1,6 @@
 //! The local store: resumed, lost, damaged, and in use.
 
-use annalist_core::{ErrorKind, EventStore, SnapshotStore, Snapshot, SnapshotSchema, Version};
+use annalist_core::{ErrorKind, EventStore, Snapshot, SnapshotSchema, SnapshotStore, Version};
 
 use crate::support::{Topic, in_folder, log, stream, tick};
 

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+mod broken;
 #[path = "../common/mod.rs"]
 mod common;
-mod broken;
 mod histories;
 mod local_store;
 mod mock;

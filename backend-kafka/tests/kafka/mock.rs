@@ -102,7 +102,8 @@ async fn a_broker_that_is_down_is_unavailable_and_comes_back() {
     }
     let last = last.unwrap();
     assert!(matches!(last.kind(), ErrorKind::Unavailable(_) | ErrorKind::Indeterminate(_)), "{last:?}");
-    let unsent = store.append(one("Clock-2", ExpectedVersion::Any, 3).timeout(Duration::from_millis(500))).await;
+    let unsent =
+        store.append(one("Clock-2", ExpectedVersion::Any, 3).timeout(Duration::from_millis(500))).await;
     let unsent = unsent.unwrap_err();
     assert!(matches!(unsent.kind(), ErrorKind::Unavailable(_)), "{unsent:?}");
     mock.broker_up(1).unwrap();

@@ -115,8 +115,12 @@ fn fold(log: &[Record], bounds: &Bounds) -> (Vec<Verdict>, Vec<u8>) {
         verdicts.push(match record.body {
             _ if is_late => Verdict::Late,
             Body::Barrier => Verdict::Barrier,
-            Body::Append(event) if events.contains(&event) && bounds.mistake != Some(Mistake::NoIds) => Verdict::Already,
-            Body::Append(event) if bounds.excluding && events.iter().any(|other| *other != event) => Verdict::Refused,
+            Body::Append(event) if events.contains(&event) && bounds.mistake != Some(Mistake::NoIds) => {
+                Verdict::Already
+            }
+            Body::Append(event) if bounds.excluding && events.iter().any(|other| *other != event) => {
+                Verdict::Refused
+            }
             Body::Append(event) => {
                 events.push(event);
                 Verdict::Accepted
@@ -308,7 +312,9 @@ impl Model for Bounds {
             }),
             Property::always("what was refused is not there", |bounds: &Self, state: &State| {
                 let (_, events) = fold(&state.log, bounds);
-                (0..).zip(&state.processes).all(|(p, process)| process.answer != Some(false) || !events.contains(&p))
+                (0..)
+                    .zip(&state.processes)
+                    .all(|(p, process)| process.answer != Some(false) || !events.contains(&p))
             }),
             Property::always("what was held to be dead never counts", |bounds: &Self, state: &State| {
                 let (verdicts, _) = fold(&state.log, bounds);
@@ -316,7 +322,9 @@ impl Model for Bounds {
                     verdict != Verdict::Accepted || !state.dead.contains(&(record.writer, record.number))
                 })
             }),
-            Property::always("a read sees what was acknowledged before", |_, state: &State| !state.read_was_stale),
+            Property::always("a read sees what was acknowledged before", |_, state: &State| {
+                !state.read_was_stale
+            }),
             Property::sometimes("both are answered", |_, state: &State| {
                 state.processes.iter().all(|process| process.answer.is_some())
             }),

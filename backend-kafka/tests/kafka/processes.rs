@@ -47,7 +47,10 @@ async fn blind_appends_of_many_end_in_one_state() {
         let store = stores[writer as usize % STORES].clone();
         tokio::spawn(async move {
             for n in 0..50 {
-                store.append(one(&format!("Blind-{}", n % 5), ExpectedVersion::Any, writer * 100 + n)).await.unwrap();
+                store
+                    .append(one(&format!("Blind-{}", n % 5), ExpectedVersion::Any, writer * 100 + n))
+                    .await
+                    .unwrap();
             }
         })
     });

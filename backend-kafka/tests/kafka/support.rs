@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use annalist_core::{Append, Error, EventStore, ExpectedVersion, NewEvent, Query, Read, Receipt, RecordedEvent, StreamId};
+use annalist_core::{
+    Append, Error, EventStore, ExpectedVersion, NewEvent, Query, Read, Receipt, RecordedEvent, StreamId,
+};
 use annalist_kafka::rdkafka::ClientConfig;
 use annalist_kafka::rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use annalist_kafka::rdkafka::client::DefaultClientContext;

@@ -123,7 +123,8 @@ async fn no_broker_and_something_else_are_unavailable() {
 #[tokio::test]
 async fn settings_on_which_correctness_rests_are_not_given() {
     let topic = Topic::new();
-    for (name, value) in [("acks.x", "0"), ("message.send.max.retries", "5"), ("auto.offset.reset", "latest")] {
+    for (name, value) in [("acks.x", "0"), ("message.send.max.retries", "5"), ("auto.offset.reset", "latest")]
+    {
         let mut config = config();
         config.client.push((name.to_owned(), value.to_owned()));
         let refused = topic.try_open(config).await.unwrap_err();

@@ -66,7 +66,9 @@ impl RawKafka {
         let (_, end) = consumer.fetch_watermarks(&self.topic, 0, Duration::from_secs(10))?;
         let mut events = Vec::new();
         loop {
-            let Some(message) = consumer.poll(Duration::from_secs(10)) else { return Err("no answer".into()) };
+            let Some(message) = consumer.poll(Duration::from_secs(10)) else {
+                return Err("no answer".into());
+            };
             let message = message?;
             let is_wanted = match stream {
                 Some(stream) => message.key() == Some(stream.as_bytes()),
@@ -74,10 +76,7 @@ impl RawKafka {
             };
             if is_wanted {
                 // As an application would have it: bytes of its own.
-                events.push((
-                    message.key().map(<[u8]>::to_vec),
-                    message.payload().map(<[u8]>::to_vec),
-                ));
+                events.push((message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec)));
             }
             if message.offset() + 1 >= end {
                 return Ok(events.len() as u64);
