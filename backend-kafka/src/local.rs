@@ -64,6 +64,9 @@ impl Table {
     }
 }
 
+/// What a scan shows its keys and values to.
+pub(crate) type See<'a> = &'a mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, Error>;
+
 /// What is written at once. `None` removes a key.
 #[derive(Debug, Default)]
 pub(crate) struct Changes(Vec<(Table, Vec<u8>, Option<Vec<u8>>)>);
@@ -87,14 +90,14 @@ pub(crate) enum Way {
 
 #[derive(Debug)]
 pub(crate) enum Local {
-    Memory(Memory),
+    Memory(Box<Memory>),
     Disk(Box<Disk>),
 }
 
 impl Local {
     /// One that ends with its handle.
     pub(crate) fn in_memory() -> Self {
-        Self::Memory(Memory::default())
+        Self::Memory(Box::default())
     }
 
     /// The one in a folder; one that cannot be understood is made anew.
@@ -116,7 +119,7 @@ impl Local {
         from: &[u8],
         to: &[u8],
         way: Way,
-        see: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, Error>,
+        see: See<'_>,
     ) -> Result<(), Error> {
         if from >= to {
             return Ok(());

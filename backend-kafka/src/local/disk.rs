@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use annalist_core::{Error, ErrorKind};
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use tracing::warn;
 
-use super::{Table, Way, damaged};
+use super::{See, Table, Way, damaged};
 
 /// Beside the store's own files; while it is there, they are not taken up.
 const CONDEMNED: &str = "CONDEMNED";
@@ -75,7 +74,7 @@ impl Disk {
         from: &[u8],
         to: &[u8],
         way: Way,
-        see: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, Error>,
+        see: See<'_>,
     ) -> Result<(), Error> {
         let mut range = self.table(table).range(from..to);
         loop {

@@ -1,13 +1,13 @@
 //! The local store in memory.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
 use annalist_core::Error;
 use bytes::Bytes;
 
-use super::{Table, Way};
+use super::{See, Table, Way};
 
 type Map = BTreeMap<Vec<u8>, Bytes>;
 
@@ -30,11 +30,10 @@ impl Memory {
         from: &[u8],
         to: &[u8],
         way: Way,
-        see: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, Error>,
+        see: See<'_>,
     ) -> Result<(), Error> {
         let map = self.table(table).read().unwrap_or_else(PoisonError::into_inner);
-        let mut range =
-            map.range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
+        let mut range = map.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
         loop {
             let entry = match way {
                 Way::Up => range.next(),
