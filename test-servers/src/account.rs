@@ -1,7 +1,9 @@
 //! The user as which servers run.
 
 use std::ffi::OsStr;
-use std::io::{Seek, Write};
+use std::fs::DirBuilder;
+use std::io::{ErrorKind, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,10 +22,15 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// Ourselves, for a server that minds nobody.
+    pub(crate) fn ourselves() -> Self {
+        Self { other: None }
+    }
+
     /// `system` is the user whom the server's package made for it; only root needs him.
     pub(crate) fn or_system(system: &str) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
-            return Ok(Self { other: None });
+            return Ok(Self::ourselves());
         }
         let id = |which: &str| {
             let output = output(Command::new("id").args([which, system]))?;
@@ -70,6 +77,23 @@ impl Account {
 pub(crate) fn temporary() -> PathBuf {
     let on_disk = PathBuf::from("/var/tmp");
     if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() { on_disk } else { std::env::temp_dir() }
+}
+
+/// A folder of ours that nobody else can enter; one that somebody else has put there is not taken.
+pub(crate) fn private_folder() -> Result<PathBuf> {
+    let us = rustix::process::geteuid().as_raw();
+    let folder = temporary().join(format!("annalist-test-servers-{us}"));
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).context(folder.display());
+        }
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(&folder).context(folder.display())?;
+    if !found.is_dir() || found.uid() != us || found.mode() & 0o077 != 0 {
+        return Err(Error::new(format!("{} is not a private folder of ours: remove it", folder.display())));
+    }
+    Ok(folder)
 }
 
 /// A command in plain English, without what libpq would read from the environment.

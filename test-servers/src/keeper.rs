@@ -73,7 +73,7 @@ impl Keeper {
             configure(address)?;
             match self.start(&is_ready) {
                 Ok(()) => return Ok(address),
-                Err(_) if log_has(self.folder(), "Address already in use") => self.forget_log()?,
+                Err(_) if log_has(self.folder(), "already in use") => self.forget_log()?,
                 Err(error) => return Err(error),
             }
         }
@@ -201,7 +201,13 @@ impl Drop for Keeper {
 
 /// Whether what the server printed so far contains this.
 pub(crate) fn log_has(folder: &Path, text: &str) -> bool {
-    std::fs::read(folder.join("log")).is_ok_and(|log| String::from_utf8_lossy(&log).contains(text))
+    log_count(folder, text) > 0
+}
+
+/// How often the server, in all its starts, has printed this.
+pub(crate) fn log_count(folder: &Path, text: &str) -> usize {
+    let log = std::fs::read(folder.join("log")).unwrap_or_default();
+    String::from_utf8_lossy(&log).matches(text).count()
 }
 
 /// Where a program is on the `PATH`.

@@ -19,6 +19,7 @@
 
 mod account;
 mod debian;
+pub mod dynamodb;
 mod error;
 mod keeper;
 mod left;

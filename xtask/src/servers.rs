@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use annalist_test_servers::{Left, pgbouncer, postgres};
+use annalist_test_servers::{Left, dynamodb, pgbouncer, postgres};
 
 use crate::Result;
 use crate::workspace::Package;
@@ -18,16 +18,23 @@ pub(crate) struct Service {
 }
 
 /// All services; another one is another entry here.
-pub(crate) static SERVICES: [Service; 1] = [Service {
-    name: "postgres",
-    variable: "ANNALIST_TEST_POSTGRES_URL",
-    start: || {
-        postgres::install()?;
-        // Some tests start one themselves, and say so where it is missing; nobody else needs it.
-        let _ = pgbouncer::install();
-        Ok(Box::new(postgres::Server::start(postgres::Settings::default())?))
+pub(crate) static SERVICES: [Service; 2] = [
+    Service {
+        name: "postgres",
+        variable: "ANNALIST_TEST_POSTGRES_URL",
+        start: || {
+            postgres::install()?;
+            // Some tests start one themselves, and say so where it is missing; nobody else needs it.
+            let _ = pgbouncer::install();
+            Ok(Box::new(postgres::Server::start(postgres::Settings::default())?))
+        },
     },
-}];
+    Service {
+        name: "dynamodb",
+        variable: "ANNALIST_TEST_DYNAMODB_URL",
+        start: || Ok(Box::new(dynamodb::Server::start()?)),
+    },
+];
 
 /// A server that ends when this is dropped.
 pub(crate) trait Running {
@@ -48,6 +55,20 @@ impl Running for postgres::Server {
 
     fn leave(self: Box<Self>) -> Result<Left> {
         Ok(postgres::Server::leave(*self)?)
+    }
+}
+
+impl Running for dynamodb::Server {
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn version(&self) -> String {
+        self.version()
+    }
+
+    fn leave(self: Box<Self>) -> Result<Left> {
+        Ok(dynamodb::Server::leave(*self)?)
     }
 }
 

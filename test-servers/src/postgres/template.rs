@@ -3,15 +3,13 @@
 //! The archive is of this user and this version of the programs, beside other temporary files. It is put in place by a rename: whoever
 //! makes it at the same time puts the like in its place, and one that is there is whole.
 
-use std::fs::{DirBuilder, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 
-use crate::account::{Account, output, temporary};
-use crate::error::{Context, Error, Result};
+use crate::account::{Account, output, private_folder};
+use crate::error::{Context, Result};
 use crate::postgres::{SUPERUSER, programs::Programs};
 
 /// Changes whenever what is in the archive changes.
@@ -55,21 +53,4 @@ fn make(programs: &Programs, account: Account, archive: &File) -> Result<()> {
     let mut tar = account.command("tar");
     tar.args(["-cf", "-", "-C"]).arg(folder.path()).args(["data", "password"]).stdout(archive);
     output(&mut tar).map(drop)
-}
-
-/// A folder of ours that nobody else can enter; one that somebody else has put there is not taken.
-fn private_folder() -> Result<PathBuf> {
-    let us = rustix::process::geteuid().as_raw();
-    let folder = temporary().join(format!("annalist-test-servers-{us}"));
-    match DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(error).context(folder.display());
-        }
-        _ => {}
-    }
-    let found = std::fs::symlink_metadata(&folder).context(folder.display())?;
-    if !found.is_dir() || found.uid() != us || found.mode() & 0o077 != 0 {
-        return Err(Error::new(format!("{} is not a private folder of ours: remove it", folder.display())));
-    }
-    Ok(folder)
 }
