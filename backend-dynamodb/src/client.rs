@@ -74,19 +74,25 @@ fn credentials() -> Result<Credentials, Error> {
     Ok(Credentials::new(id, secret, first_of(&["AWS_SESSION_TOKEN"]), None, "environment"))
 }
 
-#[cfg(feature = "tls")]
+/// What connects without encryption.
+pub fn plain_http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
 fn http_client(is_plain: bool) -> Result<SharedHttpClient, Error> {
+    if is_plain { Ok(plain_http()) } else { encrypted_http() }
+}
+
+#[cfg(feature = "tls")]
+fn encrypted_http() -> Result<SharedHttpClient, Error> {
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-    let builder = aws_smithy_http_client::Builder::new();
-    Ok(if is_plain { builder.build_http() } else { builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https() })
+    let provider = Provider::Rustls(CryptoMode::Ring);
+    Ok(aws_smithy_http_client::Builder::new().tls_provider(provider).build_https())
 }
 
 #[cfg(not(feature = "tls"))]
-fn http_client(is_plain: bool) -> Result<SharedHttpClient, Error> {
-    if !is_plain {
-        return Err(misconfigured("the feature `tls` is needed for an endpoint that is not `http://`"));
-    }
-    Ok(aws_smithy_http_client::Builder::new().build_http())
+fn encrypted_http() -> Result<SharedHttpClient, Error> {
+    Err(misconfigured("the feature `tls` is needed for an endpoint that is not `http://`"))
 }
 
 /// The same client without retries of its own: the store decides what is sent again, since only it knows what a lost answer means.

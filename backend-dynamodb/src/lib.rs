@@ -28,6 +28,7 @@ mod tail;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing {
+    pub use crate::client::plain_http as http_client;
     pub use crate::table::{Attributes, Condition, Failure, Fate, Found, Item, Key, PARTITION, Range, SORT, Table};
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Lookups {
 /// What is to be asked.
 #[derive(Debug, Default)]
 struct Wanted {
+    /// What was known already, and may be forgotten before it is needed.
+    versions: HashMap<StreamId, Version>,
     streams: HashSet<StreamId>,
     ids: HashSet<(StreamId, EventId)>,
     conditions: Vec<Condition>,
@@ -45,8 +47,12 @@ impl Wanted {
             let needs = needs(append);
             let written = append.writes().iter().filter(|write| !write.events.is_empty());
             for stream in needs.streams.into_iter().chain(written.map(|write| &write.stream)) {
-                if tail.knows(stream) == Knowledge::Nothing {
-                    wanted.streams.insert(stream.clone());
+                match tail.remembers(stream) {
+                    Some(version) => drop(wanted.versions.insert(stream.clone(), version)),
+                    None if tail.knows(stream) == Knowledge::Nothing => {
+                        wanted.streams.insert(stream.clone());
+                    }
+                    None => {}
                 }
             }
             for (stream, event) in needs.events {
@@ -73,15 +79,15 @@ impl Log {
             let state = self.state();
             (Wanted::new(&state.tail, state.watermark, appends), state.tail.log(), state.watermark)
         };
+        let Wanted { versions, streams, ids, conditions } = wanted;
         let mut lookups = Lookups {
             log,
             as_of,
-            versions: HashMap::new(),
+            versions,
             ids: HashMap::new(),
             matches: Vec::new(),
             newest: 0,
         };
-        let Wanted { streams, ids, conditions } = wanted;
         let points = self.look_up_points(streams, ids, &mut lookups, deadline);
         let matches = conditions.into_iter().map(|condition| self.look_up_match(condition, as_of, deadline));
         let matches = all(matches.collect(), 4);
@@ -230,7 +236,8 @@ impl Facts for Seen<'_> {
         if let Some(entry) = entry {
             return Ok(Some(entry.stored(self.tail.log(), event)));
         }
-        if let Knowledge::Whole(_) = self.tail.knows(stream) {
+        let was_new = self.lookups.versions.get(stream) == Some(&Version::NONE);
+        if was_new || matches!(self.tail.knows(stream), Knowledge::Whole(_)) {
             return Ok(None);
         }
         let looked_up = self.lookups.ids.get(stream).and_then(|ids| ids.get(&event.id()));

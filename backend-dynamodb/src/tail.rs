@@ -137,6 +137,11 @@ impl Tail {
         places.into_iter().flatten().filter_map(|place| self.entry(*place)).map(|entry| &entry.event)
     }
 
+    /// The version of a stream of which the tail holds nothing, if it is remembered.
+    pub(crate) fn remembers(&self, stream: &StreamId) -> Option<Version> {
+        self.known.get(stream).copied()
+    }
+
     /// What is known of a stream at the head.
     pub(crate) fn knows(&self, stream: &StreamId) -> Knowledge {
         let (first, last) = {
