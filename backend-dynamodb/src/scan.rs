@@ -32,8 +32,10 @@ impl Span {
         Self { after: backend::numbers(position), upto, direction: Direction::Forward }
     }
 
+    /// Whether no event can stand in it.
     fn is_empty(&self) -> bool {
-        self.after >= self.upto
+        let (low, high) = self.batches();
+        self.after >= self.upto || low > high
     }
 
     fn holds(&self, place: Place) -> bool {
@@ -401,4 +403,35 @@ fn sources_of(item: &QueryItem) -> Option<Vec<Source>> {
 pub(crate) struct StreamItems {
     pub(crate) items: Vec<Item>,
     pub(crate) is_cut: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(after: Place, upto: Place) -> Span {
+        Span { after, upto, direction: Direction::Forward }
+    }
+
+    /// A bound before the first batch, which no event has, was taken for a part that is not empty and touches no batch: it was looked through for
+    /// ever.
+    #[test]
+    fn what_no_event_can_stand_in_is_empty() {
+        assert!(span((0, 0), (0, 7)).is_empty());
+        assert!(span((3, u32::MAX), (3, u32::MAX)).is_empty());
+        assert!(span((3, 5), (3, 5)).is_empty());
+        assert!(!span((0, 0), (1, 0)).is_empty());
+        assert!(!span((3, u32::MAX), (4, 0)).is_empty());
+        assert_eq!(before((1, 0)), (0, 0));
+        assert_eq!(before((2, 0)), (1, u32::MAX));
+    }
+
+    #[test]
+    fn two_parts_join_at_the_end_of_a_batch() {
+        let (low, high) = span((2, 1), (9, 3)).split(5);
+        assert_eq!((low.after, low.upto), ((2, 1), (5, u32::MAX)));
+        assert_eq!((high.after, high.upto), ((5, u32::MAX), (9, 3)));
+        assert!(span((6, 0), (9, 3)).split(5).0.is_empty());
+        assert!(span((2, 1), (4, 3)).split(5).1.is_empty());
+    }
 }

@@ -15,7 +15,7 @@ use annalist_dynamodb::{Config, DynamoStore};
 use annalist_engine::fault::BatchFaults;
 use annalist_test_servers::dynamodb;
 use async_trait::async_trait;
-use common::{SECRET, Shared, TABLE, client};
+use common::{SECRET, Shared, client, table};
 use tokio::sync::OnceCell;
 
 #[path = "common/rewind.rs"]
@@ -68,8 +68,8 @@ impl Stores {
     async fn open(&self, url: &str, way: &str, namespace: &str) -> Result<Opened, BoxError> {
         let Namespace { is_set_up, opened, faults } = self.0.get(namespace, Namespace::default);
         let mut config = config(namespace);
-        let direct = client(url);
-        is_set_up.get_or_try_init(|| DynamoStore::setup_with(&direct, TABLE, &config)).await?;
+        let (direct, table) = (client(url), table(namespace));
+        is_set_up.get_or_try_init(|| DynamoStore::setup_with(&direct, &table, &config)).await?;
         vary(&mut config, opened.fetch_add(1, Ordering::Relaxed));
         if way != url {
             // What goes wrong there goes wrong many times, until a deadline.
@@ -78,7 +78,7 @@ impl Stores {
         }
         let client = client(way);
         let store =
-            DynamoStore::open_behind(&client, TABLE, config, |writer| Arc::new(faults.before(writer))).await?;
+            DynamoStore::open_behind(&client, &table, config, |writer| Arc::new(faults.before(writer))).await?;
         Ok(Opened::new(store))
     }
 }

@@ -9,8 +9,11 @@ use annalist_test_servers::dynamodb::Server;
 /// Where whoever runs the tests says that a server is.
 pub const VARIABLE: &str = "ANNALIST_TEST_DYNAMODB_URL";
 
-/// The table that all tests share: each has a namespace of its own in it.
-pub const TABLE: &str = "annalist";
+/// A table for each test, and for whatever namespaces it uses: the server looks through a whole table to describe it.
+pub fn table(namespace: &str) -> String {
+    const OF_TEST: usize = "t0123456789_000000".len();
+    format!("annalist-{}", &namespace[..OF_TEST.min(namespace.len())])
+}
 
 /// What no error may show.
 pub const SECRET: &str = "hunter2secret";
