@@ -8,7 +8,7 @@ use annalist_engine::admission::{Verdict, admit};
 use annalist_engine::group_commit::{BatchError, BatchWriter};
 use annalist_engine::later;
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::batch::{Batch, Draft, attribute, now};
@@ -142,9 +142,12 @@ impl Appender {
     async fn put_item(&self, id: Uuid, item: &Item, deadline: Instant) -> Put {
         let (mut attempt, mut may_have_left) = (0, false);
         loop {
-            // Also where this is dropped before there is an answer.
-            self.log.doubt();
-            let failure = match self.log.requests.put_once(item, &Condition::ABSENT, deadline).await {
+            let in_flight = InFlight(&self.log);
+            let answer = self.log.requests.put_once(item, &Condition::ABSENT, deadline).await;
+            if answer.is_ok() {
+                std::mem::forget(in_flight);
+            }
+            let failure = match answer {
                 Ok(Ok(())) => return Put::Done,
                 Ok(Err(Some(there))) if there.get_id(attribute::ID).is_ok_and(|there| there == id) => {
                     return Put::Done;
@@ -166,19 +169,35 @@ impl Appender {
         }
     }
 
-    /// Takes in what stands in the place where a batch should have gone, and whatever came after it.
+    /// Takes in what stands in the place where a batch should have gone.
     async fn give_way(&self, batch: &Batch, there: Item, deadline: Instant) -> Result<(), Error> {
         let log = self.log.id();
         let other = self.log.understand(log, batch.number, there, deadline).await?;
         if other.previous == batch.previous {
             self.log.take(vec![other]);
+            return Ok(());
         }
         self.log.sync(deadline).await
     }
 
+    /// Lets those go first whose turn it is, so that few come in vain.
+    async fn wait_for_turn(&self, deadline: Instant) -> Result<(), Error> {
+        loop {
+            let (turn, head) = (self.log.turn(), self.log.head());
+            if turn <= Instant::now() {
+                return Ok(());
+            }
+            sleep_until(turn.min(deadline)).await;
+            self.log.sync(deadline).await?;
+            if self.log.head() == head {
+                return Ok(());
+            }
+        }
+    }
+
     async fn append(&self, appends: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
         let deadline = self.deadline();
-        let (mut lookups, mut is_fresh, mut attempt) = (self.prepared().take(), false, 0);
+        let (mut lookups, mut is_fresh) = (self.prepared().take(), false);
         loop {
             let decision = self.decided(appends, &mut lookups, deadline).await.map_err(BatchError::NotSent)?;
             let Some((batch, body)) = decision.batch else {
@@ -199,15 +218,24 @@ impl Appender {
                 }
                 Put::Taken(there) => {
                     self.log.trust();
-                    sleep(self.log.requests.jitter(attempt)).await;
-                    attempt += 1;
                     self.give_way(&batch, there, deadline).await.map_err(BatchError::NotSent)?;
+                    self.wait_for_turn(deadline).await.map_err(BatchError::NotSent)?;
                 }
                 Put::Lost => self.log.sync(deadline).await.map_err(BatchError::NotSent)?,
                 Put::Failed(failure) => return failed(failure, appends.len()),
             }
-            is_fresh = true;
+            // That there was another batch does not say that there is no third.
+            is_fresh = false;
         }
+    }
+}
+
+/// A put that has left. Where it is not answered, be it that nobody waits for it any more, it is not known any more where the log ends.
+struct InFlight<'a>(&'a Log);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.doubt();
     }
 }
 
@@ -234,9 +262,10 @@ impl BatchWriter for Appender {
     }
 
     async fn prepare(&self, appends: &[Append]) -> Result<(), BatchError> {
-        let lookups = self.log.look_up(appends, self.deadline()).await.map_err(BatchError::NotSent)?;
+        let deadline = self.deadline();
+        let lookups = self.log.look_up(appends, deadline).await.map_err(BatchError::NotSent)?;
         *self.prepared() = Some(lookups);
-        Ok(())
+        self.wait_for_turn(deadline).await.map_err(BatchError::NotSent)
     }
 
     async fn write(&self, appends: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {

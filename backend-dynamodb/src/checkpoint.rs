@@ -5,6 +5,7 @@ use annalist_core::{
     Position, backend,
 };
 use async_trait::async_trait;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::table::{Condition, Item};
 
 mod attribute {
     pub(super) const EPOCH: &str = "e";
-    /// What tells the put of this epoch from others that were meant to make it.
+    /// What tells each put from every other: a claim that has read an older one must not undo a save.
     pub(super) const TOKEN: &str = "t";
     pub(super) const POSITION: &str = "p";
     pub(super) const LOG: &str = "l";
@@ -52,6 +53,10 @@ fn text(position: Position) -> AttributeValue {
 
 fn epoch(epoch: u64) -> (&'static str, AttributeValue) {
     (attribute::EPOCH, AttributeValue::N(epoch.to_string()))
+}
+
+fn token(token: Uuid) -> (&'static str, AttributeValue) {
+    (attribute::TOKEN, AttributeValue::B(Blob::new(*token.as_bytes())))
 }
 
 impl DynamoStore {
@@ -97,7 +102,7 @@ impl DynamoStore {
         Ok(Some(checkpoint))
     }
 
-    /// Puts the next epoch in the place of what was read; `false` where somebody else was first.
+    /// Puts the next epoch in the place of what was read; `false` where somebody has claimed or saved since.
     async fn replace(
         &self,
         name: &CheckpointName,
@@ -107,7 +112,7 @@ impl DynamoStore {
     ) -> Result<bool, Error> {
         let item = self.checkpoint_item(name, next);
         let condition = match read {
-            Some(read) => Condition { equal: Some(epoch(read.epoch)), below: None },
+            Some(read) => Condition { equal: Some(token(read.token)), below: None },
             None => Condition::ABSENT,
         };
         match self.0.log.requests.put_if(&item, &condition, deadline).await? {
@@ -146,7 +151,8 @@ impl CheckpointStore for DynamoStore {
             return Err(Fenced::new(owner.name().clone(), owner.epoch(), read.epoch).into());
         }
         let checkpoint = Some(self.place(position, deadline).await?);
-        let item = self.checkpoint_item(owner.name(), &Stored { checkpoint, ..read });
+        let next = Stored { epoch: read.epoch, token: Uuid::now_v7(), checkpoint };
+        let item = self.checkpoint_item(owner.name(), &next);
         let condition = Condition {
             equal: Some(epoch(owner.epoch())),
             below: Some((attribute::POSITION, text(position))),

@@ -9,10 +9,12 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Config, Credentials, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
 
-/// What a URL says: `dynamodb://TABLE?region=…&endpoint=…`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What a URL says: `dynamodb://[ID:SECRET@]TABLE?region=…&endpoint=…`.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) table: String,
+    /// The id of a key and the key.
+    credentials: Option<(String, String)>,
     region: Option<String>,
     endpoint: Option<String>,
 }
@@ -24,9 +26,13 @@ fn misconfigured(message: impl Into<String>) -> Error {
 impl Place {
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
         let rest = url.strip_prefix("dynamodb://").ok_or_else(|| misconfigured("the URL must begin with `dynamodb://`"))?;
-        let (table, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (credentials, table) = match location.rsplit_once('@') {
+            Some((credentials, table)) => (Some(key_of(credentials)?), table),
+            None => (None, location),
+        };
         check_table(table)?;
-        let mut place = Self { table: table.to_owned(), region: None, endpoint: None };
+        let mut place = Self { table: table.to_owned(), credentials, region: None, endpoint: None };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let option = match &*name {
                 "region" => &mut place.region,
@@ -38,7 +44,7 @@ impl Place {
         Ok(place)
     }
 
-    /// A client with the credentials of the environment.
+    /// A client, with what the URL does not say taken from the environment.
     pub(crate) fn client(&self) -> Result<Client, Error> {
         let endpoint =
             self.endpoint.clone().or_else(|| first_of(&["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]));
@@ -48,10 +54,20 @@ impl Place {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
-            .credentials_provider(credentials()?)
+            .credentials_provider(self.credentials()?)
             .http_client(http_client(is_plain)?);
         config.set_endpoint_url(endpoint);
         Ok(Client::from_conf(config.build()))
+    }
+
+    fn credentials(&self) -> Result<Credentials, Error> {
+        if let Some((id, key)) = &self.credentials {
+            return Ok(Credentials::new(id, key, None, None, "URL"));
+        }
+        let needed =
+            |variable| first_of(&[variable]).ok_or_else(|| misconfigured(format!("{variable} is not set")));
+        let (id, key) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
+        Ok(Credentials::new(id, key, first_of(&["AWS_SESSION_TOKEN"]), None, "environment"))
     }
 }
 
@@ -68,10 +84,16 @@ fn first_of(variables: &[&str]) -> Option<String> {
     variables.iter().find_map(|variable| env::var(variable).ok().filter(|value| !value.is_empty()))
 }
 
-fn credentials() -> Result<Credentials, Error> {
-    let needed = |variable| first_of(&[variable]).ok_or_else(|| misconfigured(format!("{variable} is not set")));
-    let (id, secret) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
-    Ok(Credentials::new(id, secret, first_of(&["AWS_SESSION_TOKEN"]), None, "environment"))
+/// The key in a URL: its id and itself.
+fn key_of(text: &str) -> Result<(String, String), Error> {
+    let (id, key) = text.split_once(':').ok_or_else(|| misconfigured("the URL has an id of a key, and no key"))?;
+    let decoded = |text: &str| {
+        // A plus sign is one, and not a space as in a form.
+        let text = text.replace('+', "%2B");
+        let decoded = form_urlencoded::parse(text.as_bytes()).next().map(|(decoded, _)| decoded.into_owned());
+        decoded.filter(|decoded| !decoded.is_empty()).ok_or_else(|| misconfigured("the URL has an empty key"))
+    };
+    Ok((decoded(id)?, decoded(key)?))
 }
 
 /// What connects without encryption.
@@ -106,19 +128,28 @@ pub(crate) fn without_retries(client: &Client) -> Client {
 mod tests {
     use super::*;
 
+    fn parse(url: &str) -> Result<Place, Error> {
+        Place::parse(url)
+    }
+
     #[test]
     fn a_url_is_taken_apart() {
-        let place = Place::parse("dynamodb://shop.events?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost%3A8000");
+        let place = parse("dynamodb://shop.events?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost%3A8000");
         let place = place.expect("a good URL");
-        assert_eq!(place.table, "shop.events");
+        assert_eq!((place.table.as_str(), place.credentials.as_ref()), ("shop.events", None));
         assert_eq!(place.region.as_deref(), Some("eu-central-1"));
         assert_eq!(place.endpoint.as_deref(), Some("http://localhost:8000"));
+        let place = parse("dynamodb://AKID:a+b%2Fc%40d@shop").expect("a good URL");
+        assert_eq!(place.credentials, Some(("AKID".to_owned(), "a+b/c@d".to_owned())));
     }
 
     #[test]
     fn a_bad_url_is_refused_without_being_shown() {
-        for url in ["", "dynamodb:shop", "dynamodb://", "dynamodb://ab", "dynamodb://a/hunter2", "dynamodb://shop?secret=hunter2"] {
-            let error = Place::parse(url).expect_err(url);
+        let urls = ["", "dynamodb:shop", "dynamodb://", "dynamodb://ab", "dynamodb://a/hunter2"];
+        let with_secrets =
+            ["dynamodb://shop?secret=hunter2", "dynamodb://hunter2@shop", "dynamodb://id:hunter2@s", "dynamodb://:hunter2@shop"];
+        for url in urls.into_iter().chain(with_secrets) {
+            let Err(error) = parse(url) else { panic!("{url}") };
             assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{url}");
             assert!(!error.to_string().contains("hunter2"));
         }

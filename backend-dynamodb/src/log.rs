@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use annalist_core::{Error, EventId, LogId, Position, backend};
 use annalist_engine::HeadWatch;
@@ -51,6 +52,8 @@ pub(crate) struct State {
     pub(crate) watermark: u64,
     /// Who moved it there.
     pub(crate) indexer: Uuid,
+    /// Since when the newest batch has been known.
+    head_since: Instant,
     /// At which head the watermark was looked up last.
     pub(crate) watermark_seen_at: u64,
     watch: HeadWatch,
@@ -63,6 +66,7 @@ impl State {
             watermark: loaded.watermark.number,
             indexer: loaded.indexer,
             watermark_seen_at: loaded.watermark.number,
+            head_since: Instant::now(),
             watch: HeadWatch::of(loaded.log),
         }
     }
@@ -92,6 +96,11 @@ impl State {
         }
     }
 }
+
+/// Who has put one of so many last batches takes part in the turns.
+const TURNS_OF: usize = 16;
+/// The longest wait for a turn.
+const TURN_MAX: Duration = Duration::from_secs(1);
 
 /// How many batches a round asks for at once, at most.
 const WANTED_MAX: u64 = 64;
@@ -269,11 +278,32 @@ impl Log {
             let before = state.tail.head().number;
             batches.into_iter().for_each(|batch| state.tail.push(batch));
             let has_grown = state.tail.head().number > before;
+            if has_grown {
+                state.head_since = Instant::now();
+            }
             (has_grown.then(|| state.tail.position()), state.watch.clone())
         };
         if let Some(head) = grown_to {
             watch.grown_to(head);
         }
+    }
+
+    /// From when on it is this handle's turn to put the next batch.
+    ///
+    /// Those who have put any of the last batches go in turns, in the order of their ids, each after the time that the one before it needs for a
+    /// put. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
+    pub(crate) fn turn(&self) -> Instant {
+        let state = self.state();
+        let mut writers: Vec<Uuid> = state.tail.last(TURNS_OF).map(|batch| batch.writer).collect();
+        let Some(newest) = writers.first().copied() else { return state.head_since };
+        writers.push(self.writer);
+        writers.sort_unstable();
+        writers.dedup();
+        let place = |writer| writers.iter().position(|other| *other == writer).unwrap_or_default();
+        let others = writers.len();
+        let before_us = (place(self.writer) + others - place(newest) + others - 1) % others;
+        let wait = self.requests.round_trip().saturating_mul(u32::try_from(before_us).unwrap_or(u32::MAX));
+        state.head_since + wait.min(TURN_MAX)
     }
 
     /// Forgets everything, and begins at the watermark.

@@ -18,10 +18,10 @@ use crate::store::DynamoStore;
 use crate::table::Table;
 
 impl DynamoStore {
-    /// Opens the store in the table that a URL names: `dynamodb://TABLE?region=…&endpoint=…`.
+    /// Opens the store in the table that a URL names: `dynamodb://TABLE?region=…&endpoint=…`, where `ID:KEY@` may stand before the table.
     ///
     /// What the URL does not say is taken from the environment: the region from `AWS_REGION` or `AWS_DEFAULT_REGION`, the endpoint from
-    /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, and always the credentials, from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`, the credentials from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
     /// `AWS_SESSION_TOKEN`. Who has them elsewhere makes a client by the AWS SDK and calls [`open`](Self::open).
     ///
     /// # Errors

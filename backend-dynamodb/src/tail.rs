@@ -75,6 +75,11 @@ impl Tail {
         self.batches.back()
     }
 
+    /// The last batches, the newest first.
+    pub(crate) fn last(&self, count: usize) -> impl Iterator<Item = &Arc<Batch>> {
+        self.batches.iter().rev().take(count)
+    }
+
     pub(crate) fn batch(&self, number: u64) -> Option<&Arc<Batch>> {
         let index = number.checked_sub(self.base.number + 1)?;
         self.batches.get(usize::try_from(index).ok()?)

@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "postgres")]
 mod postgres;
 
@@ -10,6 +12,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
     let urls: &[(&str, String)] = &[
         #[cfg(feature = "memory")]
         ("memory", "memory:?setup=true".to_owned()),
+        #[cfg(feature = "dynamodb")]
+        ("dynamodb", dynamodb::url_of_new_log()),
         #[cfg(feature = "postgres")]
         ("postgres", postgres::url_of_new_log()),
     ];
