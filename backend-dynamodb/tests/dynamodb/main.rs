@@ -1,0 +1,14 @@
+//! What is special about the store on DynamoDB.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod index;
+mod memory;
+mod model;
+mod set_up;
+mod simulation;
+mod support;
+mod units;
