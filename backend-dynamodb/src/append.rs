@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::batch::{Batch, Draft, attribute, now};
 use crate::error::too_late;
-use crate::log::Log;
+use crate::log::{Log, Turn};
 use crate::lookup::{Lookups, Seen};
 use crate::table::{Condition, Failure, Fate, Item, Key};
 
@@ -183,10 +183,8 @@ impl Appender {
     /// Lets those go first whose turn it is, so that few come in vain.
     async fn wait_for_turn(&self, deadline: Instant) -> Result<(), Error> {
         loop {
-            let (turn, head) = (self.log.turn(), self.log.head());
-            if turn <= Instant::now() {
-                return Ok(());
-            }
+            let head = self.log.head();
+            let Turn::LookAt(turn) = self.log.turn() else { return Ok(()) };
             sleep_until(turn.min(deadline)).await;
             self.log.sync(deadline).await?;
             if self.log.head() == head {

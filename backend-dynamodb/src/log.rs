@@ -101,6 +101,16 @@ impl State {
 const TURNS_OF: usize = 16;
 /// The longest wait for a turn.
 const TURN_MAX: Duration = Duration::from_secs(1);
+/// After so many round trips without a batch nobody waits for anybody.
+const CALM: u32 = 16;
+
+/// When to put the next batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    Now,
+    /// After another look at the log, not before this time: others may have come first.
+    LookAt(Instant),
+}
 
 /// How many batches a round asks for at once, at most.
 const WANTED_MAX: u64 = 64;
@@ -288,22 +298,30 @@ impl Log {
         }
     }
 
-    /// From when on it is this handle's turn to put the next batch.
+    /// Whether it is this handle's turn to put the next batch.
     ///
-    /// Those who have put any of the last batches go in turns, in the order of their ids, each after the time that the one before it needs for a
-    /// put. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
-    pub(crate) fn turn(&self) -> Instant {
+    /// Those who have put any of the last batches go in turns, in the order of their ids, each after the time that those before it need for a
+    /// put and a look. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
+    pub(crate) fn turn(&self) -> Turn {
         let state = self.state();
         let mut writers: Vec<Uuid> = state.tail.last(TURNS_OF).map(|batch| batch.writer).collect();
-        let Some(newest) = writers.first().copied() else { return state.head_since };
+        let Some(newest) = writers.first().copied() else { return Turn::Now };
         writers.push(self.writer);
         writers.sort_unstable();
         writers.dedup();
+        let (round_trip, age) = (self.requests.round_trip(), state.head_since.elapsed());
+        if writers.len() == 1 || age > round_trip * CALM {
+            return Turn::Now;
+        }
         let place = |writer| writers.iter().position(|other| *other == writer).unwrap_or_default();
-        let others = writers.len();
-        let before_us = (place(self.writer) + others - place(newest) + others - 1) % others;
-        let wait = self.requests.round_trip().saturating_mul(u32::try_from(before_us).unwrap_or(u32::MAX));
-        state.head_since + wait.min(TURN_MAX)
+        let before_us = (place(self.writer) + 2 * writers.len() - place(newest) - 1) % writers.len();
+        match u32::try_from(before_us).unwrap_or(u32::MAX) {
+            0 if age < round_trip => Turn::Now,
+            before_us => {
+                let wait = round_trip.saturating_mul(before_us) * 3 / 2;
+                Turn::LookAt(state.head_since + wait.min(TURN_MAX))
+            }
+        }
     }
 
     /// Forgets everything, and begins at the watermark.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annalist_core::{Direction, Error, Position, Query, QueryItem, RecordedEvent, StreamId, backend};
+use annalist_core::{Direction, Error, Position, Query, QueryItem, RecordedEvent, StreamId, Version, backend};
 use futures::future::try_join;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::index;
 use crate::key::Mark;
 use crate::log::Log;
 use crate::requests::all;
-use crate::table::{Item, Range};
+use crate::table::{Item, Key, Range};
 
 /// The two numbers of a place in the log.
 pub(crate) type Place = (u64, u32);
@@ -203,6 +203,7 @@ impl Log {
         bounds: Bounds,
         deadline: Instant,
     ) -> Result<Scanned, Error> {
+        let sources = self.existing(sources, deadline).await?;
         let given = sources.iter().map(|source| self.ask(source, span, deadline));
         let given = all(given.collect(), self.config.requests_at_once_max).await?;
         let horizons = given.iter().filter_map(|given| given.horizon);
@@ -244,6 +245,21 @@ impl Log {
         }
         let rest = horizon.map(|horizon| span.beyond(horizon)).filter(|rest| !rest.is_empty());
         Ok(taken.finish(rest))
+    }
+
+    /// The sources without the streams that the index does not know: many are looked up in a few requests, while each of them would take some.
+    async fn existing(&self, sources: &[Source], deadline: Instant) -> Result<Vec<Source>, Error> {
+        let first_of = |source: &Source| match source {
+            Source::Stream(stream) => Some(self.keys.stream(stream, Version::FIRST)),
+            Source::Places(..) => None,
+        };
+        let firsts: Vec<Key> = sources.iter().filter_map(first_of).collect();
+        if firsts.len() < 3 {
+            return Ok(sources.to_vec());
+        }
+        let found = self.requests.get_all(firsts, deadline).await?;
+        let exists = |source: &&Source| first_of(source).is_none_or(|first| found.contains_key(&first));
+        Ok(sources.iter().filter(exists).cloned().collect())
     }
 
     async fn of_candidates(

@@ -23,8 +23,8 @@ const PAGE_MAX: usize = 1024 * 1024;
 pub struct Units {
     pub read: f64,
     pub written: f64,
-    /// Puts under a condition, and how many of them failed.
-    pub puts: usize,
+    /// Puts of batches, and how many of them failed.
+    pub log_puts: usize,
     pub in_vain: usize,
     /// By partition key.
     pub heat: BTreeMap<String, f64>,
@@ -212,11 +212,12 @@ impl Table for MemoryTable {
 
     async fn put_if(&self, item: &Item, condition: &Condition) -> Result<Result<(), Option<Item>>, Failure> {
         self.carry_out(|state| {
-            state.units.puts += 1;
+            let is_batch = usize::from(item.key.partition.contains("/b/"));
+            state.units.log_puts += is_batch;
             if state.holds(&item.key, condition) {
                 return state.write(item).map(Ok);
             }
-            state.units.in_vain += 1;
+            state.units.in_vain += is_batch;
             let there = state.items.get(&item.key).cloned();
             state.units.wrote(&item.key, there.as_ref().map_or(1, |there| size(&item.key, there)));
             Ok(Err(there.map(|attributes| Item { key: item.key.clone(), attributes })))
