@@ -51,7 +51,7 @@ impl Address {
             options: options(query)?,
             setup: false,
         };
-        address.setup = address.take_flag("setup")?;
+        address.setup = address.take_flag("setup")?.unwrap_or(false);
         Ok(address)
     }
 
@@ -69,11 +69,12 @@ impl Address {
         self.setup
     }
 
-    /// Takes an option that is `true` or `false`; absent means `false`.
-    pub(crate) fn take_flag(&mut self, name: &'static str) -> Result<bool, Error> {
+    /// Takes an option that is `true` or `false`, where it is given.
+    pub(crate) fn take_flag(&mut self, name: &'static str) -> Result<Option<bool>, Error> {
         match self.take(name).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            None => Ok(None),
+            Some("false") => Ok(Some(false)),
+            Some("true") => Ok(Some(true)),
             Some(other) => {
                 let shown = format!("{name}=<{} bytes>", other.len());
                 Err(invalid("has an option that must be `true` or `false`", shown))

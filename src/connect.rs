@@ -10,6 +10,7 @@ use crate::{Result, Store};
 /// | scheme | feature | location | options | needs [`setup`] |
 /// |---|---|---|---|---|
 /// | `memory:` | `memory` (on by default) | none: every call opens a new, empty log | none | no |
+/// | `sqlite:` | `sqlite` (on by default) | the path of a file, `history.db` or `/var/lib/shop/history.db`, percent-encoded; `//` before a path from the root is ignored. One file is one namespace | `create` (`false`: a file that is not there is an error; `true` by default) | no |
 /// | `dynamodb:` | `dynamodb` | `//id:key@TABLE`, the key being optional | `namespace` (a table holds any number; `annalist` by default), `region`, `endpoint`; what is missing is taken from the environment as the AWS tools do, and so is the key: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`. AWS itself needs the feature `dynamodb-tls` | yes |
 /// | `postgres:`, `postgresql:` | `postgres` | `//user:password@host:port/database`; what is missing is taken from `PGHOST`, `PGUSER` and so on, as `psql` does | `schema` (one schema is one namespace; `annalist` by default), `connections` (at most; 10 by default), and the driver's `sslmode`, `sslrootcert`, `sslcert`, `sslkey` (with the feature `postgres-tls`), `application_name`, `statement-cache-capacity` (0 behind a PgBouncer older than 1.21), `options`, `host`, `port`, `user`, `password`, `dbname` | yes |
 ///
@@ -20,7 +21,7 @@ use crate::{Result, Store};
 ///
 /// [`Invalid`](ErrorKind::Invalid) for a URL that breaks this grammar or has an unknown scheme;
 /// [`Misconfigured`](ErrorKind::Misconfigured) for a scheme whose feature is not compiled in, and for what is wrong on the
-/// other side. No error shows more of the URL than its scheme and the names of its options.
+/// other side. No error shows more of the URL than its scheme, the names of its options and the path of a file.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,6 +39,7 @@ pub async fn connect(url: &str) -> Result<Store> {
     match address.scheme() {
         "dynamodb" => dynamodb::connect(address).await,
         "memory" => memory::connect(address).await,
+        "sqlite" => sqlite::connect(address).await,
         "postgres" | "postgresql" => postgres::connect(address).await,
         scheme => Err(unknown(scheme)),
     }
@@ -65,6 +67,7 @@ async fn prepare(address: Address) -> Result<()> {
     match address.scheme() {
         "dynamodb" => dynamodb::setup(address).await,
         "memory" => memory::setup(address).await,
+        "sqlite" => sqlite::setup(address).await,
         "postgres" | "postgresql" => postgres::setup(address).await,
         scheme => Err(unknown(scheme)),
     }
@@ -72,7 +75,7 @@ async fn prepare(address: Address) -> Result<()> {
 }
 
 /// Every scheme, whether its feature is on or not.
-const SCHEMES: &str = "must have one of the schemes `dynamodb`, `memory`, `postgres`, `postgresql`";
+const SCHEMES: &str = "must have one of the schemes `memory`, `sqlite`, `postgres`, `postgresql`, `dynamodb`";
 
 fn unknown(scheme: &str) -> Error {
     Invalid::new("store URL", SCHEMES, scheme).into()
@@ -80,7 +83,7 @@ fn unknown(scheme: &str) -> Error {
 
 /// The answer for a scheme whose backend is not compiled in.
 #[cfg_attr(
-    all(feature = "dynamodb", feature = "memory", feature = "postgres"),
+    all(feature = "memory", feature = "sqlite", feature = "postgres", feature = "dynamodb"),
     expect(dead_code, reason = "every backend is compiled in")
 )]
 fn feature_off(feature: &str) -> Error {
@@ -182,6 +185,81 @@ mod memory {
     #[cfg(not(feature = "memory"))]
     fn open() -> Result<Store> {
         Err(feature_off("memory"))
+    }
+}
+
+mod sqlite {
+    use super::*;
+
+    /// A URL taken apart.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "without the backend a URL is only checked")
+    )]
+    pub(super) struct Place {
+        /// Still percent-encoded.
+        path: String,
+        create: bool,
+    }
+
+    pub(super) fn place(mut address: Address) -> Result<Place> {
+        const RULE: &str =
+            "of a SQLite store must have the path of a file, which follows `//` only from the root";
+        let location = address.location();
+        let path = match location.strip_prefix("//") {
+            Some(path) if !path.starts_with('/') => "",
+            Some(path) => path,
+            None => location,
+        };
+        if path.is_empty() || path.ends_with('/') {
+            return Err(Invalid::new("store URL", RULE, format!("{} bytes", location.len())).into());
+        }
+        if path.starts_with(':') {
+            // SQLite's own word for a database in memory.
+            let rule = "of a SQLite store must not begin with `:`; a store in memory is `memory:`";
+            return Err(Invalid::new("store URL", rule, format!("{} bytes", location.len())).into());
+        }
+        let path = path.to_owned();
+        let create = address.take_flag("create")?.unwrap_or(true);
+        address.finish()?;
+        Ok(Place { path, create })
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn open(place: &Place) -> Result<annalist_sqlite::SqliteStore> {
+        let path = percent_encoding::percent_decode_str(&place.path).decode_utf8();
+        let path = path.ok().filter(|path| !path.contains('\0')).ok_or_else(|| {
+            let rule = "of a SQLite store must have a path of UTF-8 without NUL";
+            Error::from(Invalid::new("store URL", rule, format!("{} bytes", place.path.len())))
+        })?;
+        let mut config = annalist_sqlite::Config::default();
+        config.create = place.create;
+        annalist_sqlite::SqliteStore::open(&*path, config).await
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        Ok(Store::new(open(&place(address)?).await?))
+    }
+
+    /// Opening is all that a file needs.
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        use annalist_core::EventStore;
+
+        open(&Place { create: true, ..place(address)? }).await?.close().await
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        place(address)?;
+        Err(feature_off("sqlite"))
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        place(address)?;
+        Err(feature_off("sqlite"))
     }
 }
 

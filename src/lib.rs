@@ -43,6 +43,7 @@ mod subscribe;
 pub mod testing;
 mod trace;
 mod transact;
+mod turns;
 
 pub use annalist_core::{
     Append, Capabilities, Capability, Check, Checkpoint, CheckpointName, CheckpointStore, Claim, Condition,
@@ -101,6 +102,31 @@ pub mod memory {
     pub use annalist_memory::{Config, MemoryStore};
 }
 
+/// The backend in a SQLite file, for whoever opens it with settings of their own.
+///
+/// ```
+/// use annalist::Store;
+/// use annalist::sqlite::{Config, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> annalist::Result<()> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let path = folder.path().join("history.db");
+/// let mut config = Config::default();
+/// config.readers_max = 8;
+/// let store = Store::new(SqliteStore::open(&path, config).await?);
+/// assert!(store.read_stream("Order-7").await?.events.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "sqlite")]
+pub mod sqlite {
+    #[doc(no_inline)]
+    pub use annalist_sqlite::rusqlite;
+    #[doc(inline)]
+    pub use annalist_sqlite::{Config, SqliteStore};
+}
+
 /// The backend on PostgreSQL, for whoever opens it with settings of their own, on a pool that they have, or appends in a transaction of
 /// their own.
 ///
@@ -145,6 +171,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 struct Everyday;
 
 /// The front page's example runs as a test, too.
-#[cfg(all(doctest, feature = "memory"))]
+#[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct FrontPage;

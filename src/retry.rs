@@ -97,14 +97,31 @@ impl Attempts {
         self.made
     }
 
+    /// How long attempts may still begin.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.retry.elapsed_max.saturating_sub(self.since.elapsed())
+    }
+
     /// Waits before the next attempt; tells whether there is to be one.
     pub(crate) async fn again(&mut self, error: &Error) -> bool {
         let pause = self.retry.pause(self.made, rand::random());
+        let goes_on = self.next(error, pause);
+        if goes_on {
+            sleep(pause).await;
+        }
+        goes_on
+    }
+
+    /// Tells whether there is to be another attempt, without waiting before it.
+    pub(crate) fn at_once(&mut self, error: &Error) -> bool {
+        self.next(error, Duration::ZERO)
+    }
+
+    fn next(&mut self, error: &Error, pause: Duration) -> bool {
         if self.made >= self.retry.attempts_max || self.since.elapsed() + pause >= self.retry.elapsed_max {
             return false;
         }
         tracing::debug!(%error, attempts = self.made, ?pause, "trying again");
-        sleep(pause).await;
         self.made += 1;
         true
     }

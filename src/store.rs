@@ -8,6 +8,7 @@ use annalist_core::{
 };
 
 use crate::trace::{self, Plain, observe};
+use crate::turns::Turns;
 
 /// An opened store, as an application holds it: cheap to clone, one type for all backends.
 ///
@@ -33,6 +34,7 @@ pub struct Store {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) checkpoints: Arc<dyn CheckpointStore>,
+    pub(crate) turns: Turns,
 }
 
 impl Store {
@@ -40,7 +42,7 @@ impl Store {
     #[must_use]
     pub fn new<B: EventStore + SnapshotStore + CheckpointStore>(backend: B) -> Self {
         let backend = Arc::new(backend);
-        Self { events: backend.clone(), snapshots: backend.clone(), checkpoints: backend }
+        Self::from_parts(backend.clone(), backend.clone(), backend)
     }
 
     /// A handle on three parts: say, events here and snapshots there.
@@ -50,7 +52,7 @@ impl Store {
         snapshots: Arc<dyn SnapshotStore>,
         checkpoints: Arc<dyn CheckpointStore>,
     ) -> Self {
-        Self { events, snapshots, checkpoints }
+        Self { events, snapshots, checkpoints, turns: Turns::default() }
     }
 
     /// The part that keeps the events.

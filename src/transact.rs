@@ -1,6 +1,6 @@
 //! Reading, deciding and appending, again and again until nobody came between.
 
-use annalist_core::{Append, Error, ErrorKind, Query, Read, Receipt, StreamId};
+use annalist_core::{Append, Conflict, Error, ErrorKind, Query, Read, Receipt, Source, StreamId};
 use futures::future::try_join_all;
 
 use crate::retry::{Attempts, Retry};
@@ -84,6 +84,9 @@ impl Store {
     ///
     /// An append whose answer is lost is sent again as it is, before anything is decided anew (I1).
     ///
+    /// Transactions of one store and its clones that have collided over a stream take turns there until none of them waits any more, so that what
+    /// is read is not in vain. Other processes, and appends outside a transaction, know nothing of that.
+    ///
     /// # Errors
     ///
     /// The decision's own error; [`Conflict`](ErrorKind::Conflict) if `retry` is used up; else as
@@ -137,6 +140,7 @@ impl Store {
         attempts: &mut Attempts,
         mut decide: impl FnMut(R::Past) -> Result<D, E>,
     ) -> Result<Option<Receipt>, Failure<E>> {
+        let mut turn = self.turns.join(streams(reads), attempts.time_left()).await;
         loop {
             let pasts = self.read_each(reads, attempts).await.map_err(Failure::Store)?;
             let decision = decide(R::joined(pasts)).map_err(Failure::Decision)?;
@@ -146,7 +150,18 @@ impl Store {
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict(_)) => error,
                 Err(error) => return Err(Failure::Store(error)),
             };
-            if !attempts.again(&conflict).await {
+            let goes_on = match conflict.kind() {
+                // Those who came between are done when the turn has come, so that there is no need for a pause.
+                ErrorKind::Conflict(Conflict::Version { stream, .. }) if turn.is_none() => {
+                    let goes_on = attempts.at_once(&conflict);
+                    if goes_on {
+                        turn = Some(self.turns.take(stream, attempts.time_left()).await);
+                    }
+                    goes_on
+                }
+                _ => attempts.again(&conflict).await,
+            };
+            if !goes_on {
                 return Err(Failure::Store(conflict));
             }
         }
@@ -164,6 +179,14 @@ impl Store {
             }
         }
     }
+}
+
+/// The streams that are read as such.
+fn streams(reads: &[Read]) -> impl Iterator<Item = &StreamId> {
+    reads.iter().filter_map(|read| match read.source() {
+        Source::Stream(stream) => Some(stream),
+        _ => None,
+    })
 }
 
 /// Who failed: the store, or the decision.

@@ -9,6 +9,10 @@ mod dynamodb;
 #[path = "common/postgres.rs"]
 mod postgres;
 
+#[cfg(feature = "sqlite")]
+#[path = "common/sqlite.rs"]
+mod sqlite;
+
 use annalist::ErrorKind;
 use proptest::prelude::*;
 
@@ -25,6 +29,79 @@ async fn memory_opens_a_new_log_every_time() {
             .append("Clock-1", ExpectedVersion::NoStream, [NewEvent::new("Ticked", "{}").unwrap()])
             .await
             .unwrap();
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sqlite_opens_the_log_in_a_file() {
+    use annalist::{ExpectedVersion, NewEvent};
+
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqlite::url_of(&folder.path().join("a history%?#.db"));
+    assert!(refusal_of_setup(&format!("{url}?create=false")).await.contains("there is no file"));
+    let store = annalist::connect(&url).await.unwrap();
+    let ticked = NewEvent::new("Ticked", "{}").unwrap();
+    store.append("Clock-1", ExpectedVersion::NoStream, [ticked]).await.unwrap();
+    let head = store.head().await.unwrap();
+    store.close().await.unwrap();
+    let from_the_root = url.replacen("sqlite:", "SQLITE://", 1);
+    for again in [format!("{url}?create=false"), format!("{from_the_root}?setup=true"), from_the_root] {
+        let again = annalist::connect(&again).await.unwrap();
+        assert_eq!(again.head().await.unwrap(), head);
+    }
+    assert!(folder.path().join("a history%?#.db").is_file());
+    assert_eq!(
+        annalist::connect(&sqlite::url_of_new_log()).await.unwrap().head().await.unwrap(),
+        annalist::Position::START
+    );
+
+    let nowhere = sqlite::url_of(&folder.path().join("no folder").join("history.db"));
+    let shown = annalist::connect(&nowhere).await.unwrap_err().to_string();
+    assert!(
+        shown.starts_with("misconfigured: there is no folder") && shown.ends_with("operation=connect"),
+        "{shown}"
+    );
+}
+
+/// Opening refuses what setting up would make.
+#[cfg(feature = "sqlite")]
+async fn refusal_of_setup(url: &str) -> String {
+    let refused = annalist::connect(url).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Misconfigured(_)), "{refused}");
+    refused.to_string()
+}
+
+#[tokio::test]
+async fn what_is_more_than_the_grammar_of_sqlite_is_refused() {
+    let refused = [
+        ("sqlite:", "must have the path of a file"),
+        ("sqlite://", "must have the path of a file"),
+        ("sqlite://host/history.db", "follows `//` only from the root"),
+        ("sqlite:folder/", "must have the path of a file"),
+        ("sqlite::memory:", "a store in memory is `memory:`"),
+        ("sqlite:history.db?mode=ro", "not known for its scheme value=mode"),
+        ("sqlite:history.db?create=no", "must be `true` or `false`"),
+    ];
+    for (url, why) in refused {
+        let shown = refusal(url).await;
+        assert!(shown.contains(why), "{url:?}: {shown}");
+    }
+    #[cfg(feature = "sqlite")]
+    for url in ["sqlite:a%00b.db", "sqlite:%FF.db"] {
+        assert!(refusal(url).await.contains("UTF-8 without NUL"), "{url:?}");
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[tokio::test]
+async fn a_scheme_of_sqlite_names_its_feature() {
+    for error in [
+        annalist::connect("sqlite:history.db").await.unwrap_err(),
+        annalist::setup("sqlite:history.db").await.unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{error}");
+        assert!(error.to_string().contains("the feature `sqlite`"), "{error}");
     }
 }
 
@@ -70,7 +147,10 @@ async fn dynamodb_opens_the_log_of_a_namespace() {
 
     let missing = annalist::connect(&url.replace("setup=true", "namespace=missing")).await;
     let shown = missing.unwrap_err().to_string();
-    assert!(shown.starts_with("misconfigured: the table holds no log") && shown.ends_with("operation=connect"), "{shown}");
+    assert!(
+        shown.starts_with("misconfigured: the table holds no log") && shown.ends_with("operation=connect"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
@@ -183,7 +263,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_url_makes_it_panic(url in "(memory|sqlite|[a-z]{1,8})?[:/?&=#%@.]{0,6}\\PC{0,40}") {
+    fn no_url_makes_it_panic(url in "(memory|[a-z]{1,8})?[:/?&=#%@.]{0,6}\\PC{0,40}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let _ = runtime.block_on(annalist::connect(&url));
         let _ = runtime.block_on(annalist::setup(&url));

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annalist::testing::{Fault, MemoryFixture, Operation};
@@ -253,4 +254,28 @@ async fn a_read_may_be_a_part_and_reads_may_differ_in_kind() {
         };
         store.transact(reads, Retry::none(), look).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn transactions_that_have_collided_take_turns() {
+    const TASKS: usize = 16;
+    let fixture = MemoryFixture::new();
+    let slowly = Fault::Delayed(Duration::from_millis(5));
+    for _ in 0..100 {
+        fixture.faults.next(Operation::Read, slowly.clone());
+        fixture.faults.next(Operation::Append, slowly.clone());
+    }
+    let (seat, decisions) = (StreamId::new("Seat-12A").unwrap(), AtomicUsize::new(0));
+    let one = || {
+        fixture.store.transact(&seat, Retry::default().attempts_max(2), |past| -> Result<_, Error> {
+            decisions.fetch_add(1, Ordering::Relaxed);
+            Ok(Append::to(&seat, past.version, [NewEvent::new("Reserved", "{}")?]))
+        })
+    };
+    futures::future::try_join_all((0..TASKS).map(|_| one())).await.unwrap();
+    // All read an empty stream, and one of them wrote; the others did not collide again.
+    assert_eq!(decisions.load(Ordering::Relaxed), TASKS + TASKS - 1);
+    // Whoever comes later waits for nobody.
+    one().await.unwrap();
+    assert_eq!(decisions.load(Ordering::Relaxed), 2 * TASKS);
 }

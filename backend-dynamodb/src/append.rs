@@ -74,7 +74,9 @@ impl Appender {
                 return Ok(None);
             }
             answers.push(match verdict? {
-                Verdict::Accepted if append.event_count() == 0 => Ok(annalist_core::backend::receipt(false, Vec::new())),
+                Verdict::Accepted if append.event_count() == 0 => {
+                    Ok(annalist_core::backend::receipt(false, Vec::new()))
+                }
                 Verdict::Accepted => {
                     let versions: Result<Vec<_>, _> = append
                         .writes()
@@ -125,14 +127,16 @@ impl Appender {
         if let Err(error) = self.log.requests.put_all(chunks, deadline).await {
             let kind = ErrorKind::Unavailable("the chunks of a batch were not written".into());
             let error = match error.kind() {
-                ErrorKind::Unavailable(_) | ErrorKind::Indeterminate(_) => Error::new(kind).with_source(error),
+                ErrorKind::Unavailable(_) | ErrorKind::Indeterminate(_) => {
+                    Error::new(kind).with_source(error)
+                }
                 _ => error,
             };
             return Put::Failed(Failure { fate: Fate::NotDone, error });
         }
         let put = self.put_item(batch.id, &item, deadline).await;
         if let Put::Taken(_) = put {
-            // Nothing will ever lead to them. Where they stay they cost their room, and `collect_orphans` finds them.
+            // Nothing will ever lead to them. Where they stay they cost their room and nothing else.
             let _ = self.log.requests.delete_all(keys, deadline).await;
         }
         put
@@ -159,7 +163,8 @@ impl Appender {
             may_have_left |= failure.fate == Fate::Unknown;
             let pause = self.log.requests.jitter(attempt);
             // What certainly did not arrive is left to the queue, which knows whether anybody still waits.
-            let is_over = if may_have_left { !failure.may_pass() } else { !failure.may_pass() || attempt >= 2 };
+            let is_over =
+                if may_have_left { !failure.may_pass() } else { !failure.may_pass() || attempt >= 2 };
             if is_over || Instant::now() + pause >= deadline {
                 let fate = if may_have_left { Fate::Unknown } else { Fate::NotDone };
                 return Put::Failed(Failure { fate, ..failure });
@@ -197,7 +202,8 @@ impl Appender {
         let deadline = self.deadline();
         let (mut lookups, mut is_fresh) = (self.prepared().take(), false);
         loop {
-            let decision = self.decided(appends, &mut lookups, deadline).await.map_err(BatchError::NotSent)?;
+            let decision =
+                self.decided(appends, &mut lookups, deadline).await.map_err(BatchError::NotSent)?;
             let Some((batch, body)) = decision.batch else {
                 // Nothing is put that would show that this is the newest state.
                 if is_fresh {

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
-    KeysAndAttributes, PutRequest, ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableDescription,
-    TableStatus, WriteRequest,
+    KeysAndAttributes, PutRequest, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
+    TableDescription, TableStatus, WriteRequest,
 };
 use tokio::time::sleep;
 
@@ -92,11 +92,8 @@ impl AwsTable {
     }
 
     async fn make(&self) -> Result<(), Failure> {
-        let mut request = self
-            .client
-            .create_table()
-            .table_name(&self.name)
-            .billing_mode(BillingMode::PayPerRequest);
+        let mut request =
+            self.client.create_table().table_name(&self.name).billing_mode(BillingMode::PayPerRequest);
         for (name, role) in [(PARTITION, KeyType::Hash), (SORT, KeyType::Range)] {
             let element = KeySchemaElement::builder().attribute_name(name).key_type(role).build();
             let definition = AttributeDefinition::builder()
@@ -110,7 +107,9 @@ impl AwsTable {
         match request.send().await {
             Ok(_) => Ok(()),
             // Another process was first.
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+                Ok(())
+            }
             Err(error) => Err(judge(error)),
         }
     }
@@ -118,7 +117,8 @@ impl AwsTable {
 
 /// Refuses a table whose keys are others than a store's.
 fn check_keys(table: &TableDescription) -> Result<(), Failure> {
-    let schema: Vec<_> = table.key_schema().iter().map(|key| (key.attribute_name(), key.key_type())).collect();
+    let schema: Vec<_> =
+        table.key_schema().iter().map(|key| (key.attribute_name(), key.key_type())).collect();
     let has_keys = schema == [(PARTITION, &KeyType::Hash), (SORT, &KeyType::Range)];
     let texts = table.attribute_definitions().iter().filter(|definition| {
         [PARTITION, SORT].contains(&definition.attribute_name())
@@ -143,11 +143,13 @@ fn conditional(mut request: PutItemFluentBuilder, condition: &Condition) -> PutI
     let mut parts = Vec::new();
     if let Some((name, value)) = &condition.equal {
         parts.push("#e = :e");
-        request = request.expression_attribute_names("#e", *name).expression_attribute_values(":e", value.clone());
+        request =
+            request.expression_attribute_names("#e", *name).expression_attribute_values(":e", value.clone());
     }
     if let Some((name, value)) = &condition.below {
         parts.push("(attribute_not_exists(#b) OR #b < :b)");
-        request = request.expression_attribute_names("#b", *name).expression_attribute_values(":b", value.clone());
+        request =
+            request.expression_attribute_names("#b", *name).expression_attribute_values(":b", value.clone());
     }
     if parts.is_empty() {
         parts.push("attribute_not_exists(#p)");

@@ -107,7 +107,8 @@ impl Batch {
     /// The body: time; streams with the version of their first event here; appends by their length; events, each with its stream.
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
-        let recorded_at = self.entries.first().map_or(SystemTime::UNIX_EPOCH, |entry| entry.event.recorded_at());
+        let recorded_at =
+            self.entries.first().map_or(SystemTime::UNIX_EPOCH, |entry| entry.event.recorded_at());
         encoder.time(recorded_at);
         let mut streams: HashMap<&StreamId, u64> = HashMap::new();
         let mut firsts = Vec::new();
@@ -124,7 +125,8 @@ impl Batch {
             encoder.number(first.get());
         }
         let begins = |(n, entry): &(usize, &Entry)| entry.append.0 as usize == *n;
-        let appends: Vec<u32> = (0..).zip(&self.entries).filter(begins).map(|(_, entry)| entry.append.1).collect();
+        let appends: Vec<u32> =
+            (0..).zip(&self.entries).filter(begins).map(|(_, entry)| entry.append.1).collect();
         encoder.number(appends.len() as u64);
         appends.iter().for_each(|events| encoder.number(u64::from(*events)));
         for entry in &self.entries {
@@ -236,7 +238,13 @@ impl Draft {
         backend::receipt(false, written)
     }
 
-    fn push(&mut self, event: &NewEvent, stream: &StreamId, version: Version, append: (u32, u32)) -> Position {
+    fn push(
+        &mut self,
+        event: &NewEvent,
+        stream: &StreamId,
+        version: Version,
+        append: (u32, u32),
+    ) -> Position {
         let ordinal = ordinal(self.entries.len());
         let position = backend::position(self.log, self.after.number + 1, ordinal);
         self.ids.entry_ref(stream).or_default().insert(event.id(), ordinal);

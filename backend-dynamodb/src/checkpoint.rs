@@ -39,7 +39,11 @@ fn stored(item: &Item) -> Result<Stored, Error> {
     } else {
         None
     };
-    Ok(Stored { epoch: item.get_number(attribute::EPOCH)?, token: item.get_id(attribute::TOKEN)?, checkpoint })
+    Ok(Stored {
+        epoch: item.get_number(attribute::EPOCH)?,
+        token: item.get_id(attribute::TOKEN)?,
+        checkpoint,
+    })
 }
 
 fn unreadable(item: &Item) -> ErrorKind {
@@ -90,13 +94,18 @@ impl DynamoStore {
     }
 
     /// Refuses a stored place that the log does not hold any more.
-    async fn verified(&self, stored: Option<Checkpoint>, deadline: Instant) -> Result<Option<Checkpoint>, Error> {
+    async fn verified(
+        &self,
+        stored: Option<Checkpoint>,
+        deadline: Instant,
+    ) -> Result<Option<Checkpoint>, Error> {
         let Some(checkpoint) = stored else { return Ok(None) };
         let log = &self.0.log;
         log.sync(deadline).await?;
         let (id, head) = (log.id(), log.head());
         // Only a position of this log can be looked up.
-        let is_within = checkpoint.log == id && backend::check_position(checkpoint.position, id, head).is_ok();
+        let is_within =
+            checkpoint.log == id && backend::check_position(checkpoint.position, id, head).is_ok();
         let found = if is_within { log.event_at(checkpoint.position, deadline).await? } else { None };
         backend::check_checkpoint(&checkpoint, id, head, found)?;
         Ok(Some(checkpoint))

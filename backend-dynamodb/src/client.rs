@@ -25,7 +25,9 @@ fn misconfigured(message: impl Into<String>) -> Error {
 
 impl Place {
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let rest = url.strip_prefix("dynamodb://").ok_or_else(|| misconfigured("the URL must begin with `dynamodb://`"))?;
+        let rest = url
+            .strip_prefix("dynamodb://")
+            .ok_or_else(|| misconfigured("the URL must begin with `dynamodb://`"))?;
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (credentials, table) = match location.rsplit_once('@') {
             Some((credentials, table)) => (Some(key_of(credentials)?), table),
@@ -49,7 +51,8 @@ impl Place {
         let endpoint =
             self.endpoint.clone().or_else(|| first_of(&["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]));
         let region = self.region.clone().or_else(|| first_of(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
-        let region = region.ok_or_else(|| misconfigured("no region: put it into the URL or into AWS_REGION"))?;
+        let region =
+            region.ok_or_else(|| misconfigured("no region: put it into the URL or into AWS_REGION"))?;
         let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -86,7 +89,8 @@ fn first_of(variables: &[&str]) -> Option<String> {
 
 /// The key in a URL: its id and itself.
 fn key_of(text: &str) -> Result<(String, String), Error> {
-    let (id, key) = text.split_once(':').ok_or_else(|| misconfigured("the URL has an id of a key, and no key"))?;
+    let (id, key) =
+        text.split_once(':').ok_or_else(|| misconfigured("the URL has an id of a key, and no key"))?;
     let decoded = |text: &str| {
         // A plus sign is one, and not a space as in a form.
         let text = text.replace('+', "%2B");
@@ -134,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let place = parse("dynamodb://shop.events?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost%3A8000");
+        let place =
+            parse("dynamodb://shop.events?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost%3A8000");
         let place = place.expect("a good URL");
         assert_eq!((place.table.as_str(), place.credentials.as_ref()), ("shop.events", None));
         assert_eq!(place.region.as_deref(), Some("eu-central-1"));
@@ -146,8 +151,12 @@ mod tests {
     #[test]
     fn a_bad_url_is_refused_without_being_shown() {
         let urls = ["", "dynamodb:shop", "dynamodb://", "dynamodb://ab", "dynamodb://a/hunter2"];
-        let with_secrets =
-            ["dynamodb://shop?secret=hunter2", "dynamodb://hunter2@shop", "dynamodb://id:hunter2@s", "dynamodb://:hunter2@shop"];
+        let with_secrets = [
+            "dynamodb://shop?secret=hunter2",
+            "dynamodb://hunter2@shop",
+            "dynamodb://id:hunter2@s",
+            "dynamodb://:hunter2@shop",
+        ];
         for url in urls.into_iter().chain(with_secrets) {
             let Err(error) = parse(url) else { panic!("{url}") };
             assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{url}");

@@ -81,9 +81,6 @@ fn content_type(event: &NewEvent) -> &str {
     }
 }
 
-/// At most so many bytes of an event are beside what its size counts: id, content type, lengths.
-pub(crate) const BESIDE_EVENT_MAX: usize = 16 + 257 + 4 * 5 + 32 * 2;
-
 /// Reads a body.
 pub(crate) struct Decoder {
     rest: Bytes,
@@ -200,6 +197,9 @@ mod tests {
             assert_eq!(decoder(encoder).number().expect("a number"), number);
         }
     }
+
+    /// At most so many bytes of an event are beside what its size counts: id, content type, lengths. Limits leave room for them.
+    const BESIDE_EVENT_MAX: usize = 16 + 257 + 4 * 5 + 32 * 2;
 
     #[test]
     fn events_come_back_and_are_no_larger_than_was_said() {

@@ -41,8 +41,12 @@ fn of_service(error: &impl ProvideErrorMetadata, status: u16) -> (Fate, ErrorKin
     let code = error.code().unwrap_or_default();
     let said = error.message().unwrap_or_default();
     let kind = match code {
-        "ResourceNotFoundException" => ErrorKind::Misconfigured("the table does not exist: run its set-up".into()),
-        "AccessDeniedException" => ErrorKind::Misconfigured("the credentials lack a permission on the table".into()),
+        "ResourceNotFoundException" => {
+            ErrorKind::Misconfigured("the table does not exist: run its set-up".into())
+        }
+        "AccessDeniedException" => {
+            ErrorKind::Misconfigured("the credentials lack a permission on the table".into())
+        }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
@@ -54,7 +58,9 @@ fn of_service(error: &impl ProvideErrorMetadata, status: u16) -> (Fate, ErrorKin
         | "ExpiredTokenException"
         | "RequestExpired"
         | "AuthFailure"
-        | "OptInRequired" => ErrorKind::Misconfigured(format!("the service refuses the credentials ({code})")),
+        | "OptInRequired" => {
+            ErrorKind::Misconfigured(format!("the service refuses the credentials ({code})"))
+        }
         "ValidationException" if said.contains("key element") || said.contains("schema") => {
             ErrorKind::Misconfigured("the table has another key schema than a store needs".into())
         }
@@ -66,8 +72,10 @@ fn of_service(error: &impl ProvideErrorMetadata, status: u16) -> (Fate, ErrorKin
         | "ResourceInUseException"
         | "TableInUseException"
         | "TransactionConflictException"
-        | "ReplicatedWriteConflictException" => ErrorKind::Unavailable(format!("the service is too busy ({code})")),
-        _ if status >= 500 || status < 400 => {
+        | "ReplicatedWriteConflictException" => {
+            ErrorKind::Unavailable(format!("the service is too busy ({code})"))
+        }
+        _ if !(400..500).contains(&status) => {
             let message = format!("the service failed (HTTP {status} {code})");
             return (Fate::Unknown, ErrorKind::Indeterminate(message));
         }
@@ -78,7 +86,8 @@ fn of_service(error: &impl ProvideErrorMetadata, status: u16) -> (Fate, ErrorKin
 
 /// A request that found no way there, or lost it.
 fn of_way(error: &(dyn StdError + 'static), is_of_network: bool) -> (Fate, ErrorKind) {
-    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
+    let mut causes =
+        std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
     let connecting = causes.any(|cause| {
         cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
     });

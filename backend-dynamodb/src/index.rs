@@ -92,7 +92,11 @@ pub(crate) fn read_extent(item: &Item) -> Result<(u64, Version), Error> {
 }
 
 /// The events in an item of a stream.
-pub(crate) fn read_events(log: LogId, stream: &StreamId, mut item: Item) -> Result<Vec<RecordedEvent>, Error> {
+pub(crate) fn read_events(
+    log: LogId,
+    stream: &StreamId,
+    mut item: Item,
+) -> Result<Vec<RecordedEvent>, Error> {
     let (number, last) = read_extent(&item)?;
     let first = number_of(&item.key.sort).ok_or_else(|| corrupt("an item of a stream"))?;
     let mut body = Decoder::new(item.take_bytes(attribute::BODY)?, "an item of a stream")?;

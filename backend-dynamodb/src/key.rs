@@ -66,11 +66,6 @@ impl Keys {
         self.key("c", format_args!("{:x}", number.wrapping_add(index) % SPREAD), sort)
     }
 
-    /// The partition keys of all chunks.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = String> {
-        (0..SPREAD).map(|shard| self.key("c", format_args!("{shard:x}"), "").partition)
-    }
-
     /// Where the events of a stream stand that begin with this version.
     pub(crate) fn stream(&self, stream: &StreamId, first: Version) -> Key {
         self.key("s", stream, format!("v{}", digits(first.get())))
@@ -129,6 +124,9 @@ mod tests {
         let one = keys.snapshot(&stream("a/b"), &schema("c"), Version::FIRST);
         assert_ne!(one, keys.snapshot(&stream("a"), &schema("b/c"), Version::FIRST));
         assert_ne!(keys.place(Mark::Type, "x", 1), keys.place(Mark::Tag, "x", 1));
-        assert_ne!(keys.stream(&stream("a"), Version::FIRST), Keys::new("sho").stream(&stream("p/s/a"), Version::FIRST));
+        assert_ne!(
+            keys.stream(&stream("a"), Version::FIRST),
+            Keys::new("sho").stream(&stream("p/s/a"), Version::FIRST)
+        );
     }
 }

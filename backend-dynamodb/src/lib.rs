@@ -29,7 +29,9 @@ mod tail;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::client::plain_http as http_client;
-    pub use crate::table::{Attributes, Condition, Failure, Fate, Found, Item, Key, PARTITION, Range, SORT, Table};
+    pub use crate::table::{
+        Attributes, Condition, Failure, Fate, Found, Item, Key, PARTITION, Range, SORT, Table,
+    };
 }
 
 #[doc(no_inline)]

@@ -231,7 +231,7 @@ impl Log {
         let state = self.state();
         let head = state.tail.head();
         let is_small = state.tail.newest().is_some_and(|batch| batch.bytes <= ANCHOR_BYTES);
-        let is_due = self.is_in_doubt() || round % ANCHOR_EVERY == 0;
+        let is_due = self.is_in_doubt() || round.is_multiple_of(ANCHOR_EVERY);
         let by_batch = head.number > 0 && (is_small || is_due);
         let key = if by_batch { self.keys.batch(head.number) } else { self.keys.log() };
         (state.tail.log(), head, key)
@@ -271,7 +271,8 @@ impl Log {
             let mut found = self.requests.get_all(keys.clone(), deadline).await?;
             let mut body = Vec::new();
             for key in keys {
-                let mut chunk = found.remove(&key).ok_or_else(|| corrupt("a batch without all its chunks"))?;
+                let mut chunk =
+                    found.remove(&key).ok_or_else(|| corrupt("a batch without all its chunks"))?;
                 body.extend_from_slice(&chunk.take_bytes(attribute::BODY)?);
             }
             body.into()
@@ -338,13 +339,22 @@ impl Log {
     }
 
     /// Consecutive batches that are known to be there.
-    pub(crate) async fn batches(&self, low: u64, high: u64, deadline: Instant) -> Result<Vec<Arc<Batch>>, Error> {
+    pub(crate) async fn batches(
+        &self,
+        low: u64,
+        high: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Batch>>, Error> {
         let numbers: Vec<u64> = (low..=high).collect();
         self.some_batches(&numbers, deadline).await
     }
 
     /// Batches that are known to be there, in the order in which they are asked for.
-    pub(crate) async fn some_batches(&self, numbers: &[u64], deadline: Instant) -> Result<Vec<Arc<Batch>>, Error> {
+    pub(crate) async fn some_batches(
+        &self,
+        numbers: &[u64],
+        deadline: Instant,
+    ) -> Result<Vec<Arc<Batch>>, Error> {
         let log = self.id();
         let mut known: HashMap<u64, Arc<Batch>> = HashMap::new();
         {
@@ -380,7 +390,11 @@ impl Log {
     }
 
     /// The event at or before a position at or below the head.
-    pub(crate) async fn event_at(&self, position: Position, deadline: Instant) -> Result<Option<EventId>, Error> {
+    pub(crate) async fn event_at(
+        &self,
+        position: Position,
+        deadline: Instant,
+    ) -> Result<Option<EventId>, Error> {
         let (number, ordinal) = backend::numbers(position);
         if number == 0 {
             return Ok(None);

@@ -3,20 +3,23 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use annalist_core::{Append, Condition, Error, ErrorKind, EventId, LogId, NewEvent, Position, Query, StreamId, Version, backend};
+use annalist_core::{
+    Append, Condition, Error, ErrorKind, EventId, LogId, NewEvent, Position, Query, StreamId, Version,
+    backend,
+};
 use annalist_engine::admission::{Facts, Stored, needs};
 use futures::future::try_join;
 use hashbrown::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use crate::batch::Draft;
+use crate::codec::corrupt;
 use crate::index::{self, Indexed};
 use crate::log::Log;
 use crate::requests::all;
 use crate::scan::{Bounds, Span};
 use crate::table::Range;
 use crate::tail::{Knowledge, Tail};
-use crate::codec::corrupt;
 
 /// What the index said. It was complete up to `as_of` when it was asked.
 #[derive(Debug)]
@@ -74,20 +77,18 @@ impl Wanted {
 
 impl Log {
     /// Asks the index for all that the tail does not tell about these appends.
-    pub(crate) async fn look_up(self: &Arc<Self>, appends: &[Append], deadline: Instant) -> Result<Lookups, Error> {
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        appends: &[Append],
+        deadline: Instant,
+    ) -> Result<Lookups, Error> {
         let (wanted, log, as_of) = {
             let state = self.state();
             (Wanted::new(&state.tail, state.watermark, appends), state.tail.log(), state.watermark)
         };
         let Wanted { versions, streams, ids, conditions } = wanted;
-        let mut lookups = Lookups {
-            log,
-            as_of,
-            versions,
-            ids: HashMap::new(),
-            matches: Vec::new(),
-            newest: 0,
-        };
+        let mut lookups =
+            Lookups { log, as_of, versions, ids: HashMap::new(), matches: Vec::new(), newest: 0 };
         let points = self.look_up_points(streams, ids, &mut lookups, deadline);
         let matches = conditions.into_iter().map(|condition| self.look_up_match(condition, as_of, deadline));
         let matches = all(matches.collect(), 4);

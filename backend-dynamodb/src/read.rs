@@ -43,7 +43,12 @@ impl Log {
         Ok(Seen { log, head: read.fixed_head().unwrap_or(head) })
     }
 
-    pub(crate) async fn read_log(self: &Arc<Self>, read: &Read, query: &Query, deadline: Instant) -> Result<Page, Error> {
+    pub(crate) async fn read_log(
+        self: &Arc<Self>,
+        read: &Read,
+        query: &Query,
+        deadline: Instant,
+    ) -> Result<Page, Error> {
         let seen = self.see(read, deadline).await?;
         let (after, upper) = read.positions();
         let head = backend::numbers(seen.head);
@@ -223,7 +228,12 @@ impl Log {
     }
 
     /// How many events of a stream the index holds at or below a place.
-    pub(crate) async fn seek(&self, stream: &StreamId, place: Place, deadline: Instant) -> Result<Version, Error> {
+    pub(crate) async fn seek(
+        &self,
+        stream: &StreamId,
+        place: Place,
+        deadline: Instant,
+    ) -> Result<Version, Error> {
         // Of what the stream has, `low` events are at or below the place, and those from `high` on are above.
         let (mut low, mut high) = (Version::NONE, Version::MAX);
         let mut at = Version::MAX;
@@ -270,8 +280,15 @@ impl Log {
 }
 
 /// Refuses a page of a stream that does not begin where it must, or has a gap (E4).
-fn check_dense(page: &[RecordedEvent], direction: Direction, from: Version, to: Version) -> Result<(), Error> {
-    for (n, event) in (0..).zip(page.iter().map(|event| event.version().get()).chain(page.is_empty().then_some(0))) {
+fn check_dense(
+    page: &[RecordedEvent],
+    direction: Direction,
+    from: Version,
+    to: Version,
+) -> Result<(), Error> {
+    for (n, event) in
+        (0..).zip(page.iter().map(|event| event.version().get()).chain(page.is_empty().then_some(0)))
+    {
         let expected = if direction == Direction::Forward { from.get() + n } else { to.get() - n };
         if event != expected {
             return Err(corrupt(&format!("a stream without its version {expected}")));

@@ -52,7 +52,11 @@ impl Requests {
     }
 
     /// Sends a request once. What is not answered in time may have been carried out.
-    async fn once<T>(&self, deadline: Instant, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn once<T>(
+        &self,
+        deadline: Instant,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let began = Instant::now();
         let answer = timeout_at(deadline.min(began + self.timeout), request).await.unwrap_or_else(|_| {
             let error = ErrorKind::Indeterminate("the service did not answer in time".into()).into();
@@ -99,7 +103,11 @@ impl Requests {
     }
 
     /// The items of any number of distinct keys.
-    pub(crate) async fn get_all(&self, keys: Vec<Key>, deadline: Instant) -> Result<HashMap<Key, Item>, Error> {
+    pub(crate) async fn get_all(
+        &self,
+        keys: Vec<Key>,
+        deadline: Instant,
+    ) -> Result<HashMap<Key, Item>, Error> {
         let chunks = keys.chunks(GET_MAX).map(|chunk| self.get_chunk(chunk.to_vec(), deadline));
         let read = all(chunks.collect(), self.at_once_max).await?;
         Ok(read.into_iter().flatten().map(|item| (item.key.clone(), item)).collect())

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annalist_core::{Direction, Error, Position, Query, QueryItem, RecordedEvent, StreamId, Version, backend};
+use annalist_core::{
+    Direction, Error, Position, Query, QueryItem, RecordedEvent, StreamId, Version, backend,
+};
 use futures::future::try_join;
 use tokio::time::Instant;
 
@@ -213,7 +215,8 @@ impl Log {
         };
         let mut candidates: BTreeMap<Place, Option<RecordedEvent>> = BTreeMap::new();
         for Given { events, places, .. } in given {
-            candidates.extend(events.into_iter().map(|event| (backend::numbers(event.position()), Some(event))));
+            candidates
+                .extend(events.into_iter().map(|event| (backend::numbers(event.position()), Some(event))));
             for place in places {
                 candidates.entry(backend::numbers(place)).or_insert(None);
             }
@@ -281,7 +284,13 @@ impl Log {
         }
     }
 
-    async fn ask_places(&self, mark: Mark, name: &str, span: Span, deadline: Instant) -> Result<Given, Error> {
+    async fn ask_places(
+        &self,
+        mark: Mark,
+        name: &str,
+        span: Span,
+        deadline: Instant,
+    ) -> Result<Given, Error> {
         let (low, high) = span.batches();
         if low > high {
             return Ok(Given::default());
@@ -315,7 +324,8 @@ impl Log {
         if from >= to {
             return Ok(Given::default());
         }
-        let items = self.stream_items(stream, from.next(), to, span.direction, SOURCE_ITEMS, deadline).await?;
+        let items =
+            self.stream_items(stream, from.next(), to, span.direction, SOURCE_ITEMS, deadline).await?;
         let (log, mut given) = (self.id(), Given::default());
         for item in items.items {
             given.events.extend(index::read_events(log, stream, item)?);
@@ -360,7 +370,8 @@ impl<'a> Taken<'a> {
     }
 
     fn is_wanting(&self) -> bool {
-        self.events.len() < self.bounds.events_max && (self.events.is_empty() || self.bytes < self.bounds.bytes_max)
+        self.events.len() < self.bounds.events_max
+            && (self.events.is_empty() || self.bytes < self.bounds.bytes_max)
     }
 
     /// Takes an event if it matches; `false` if it does and there is no room for it.
@@ -399,7 +410,8 @@ fn sources(query: &Query) -> Option<Vec<Source>> {
 
 /// The part of an item that likely fits the fewest events.
 fn sources_of(item: &QueryItem) -> Option<Vec<Source>> {
-    let places = |mark, names: &[String]| names.iter().map(|name| Source::Places(mark, name.clone())).collect();
+    let places =
+        |mark, names: &[String]| names.iter().map(|name| Source::Places(mark, name.clone())).collect();
     if let Some(tag) = item.tag_part().first() {
         Some(vec![Source::Places(Mark::Tag, tag.clone())])
     } else if !item.stream_part().is_empty() {
@@ -410,7 +422,8 @@ fn sources_of(item: &QueryItem) -> Option<Vec<Source>> {
         Some(places(Mark::Category, item.category_part()))
     } else {
         // A prefix that reaches beyond the category tells it.
-        let category = |prefix: &String| Some(Source::Places(Mark::Category, prefix.split_once('-')?.0.to_owned()));
+        let category =
+            |prefix: &String| Some(Source::Places(Mark::Category, prefix.split_once('-')?.0.to_owned()));
         item.prefix_part().iter().map(category).collect()
     }
 }

@@ -37,7 +37,6 @@ pub(crate) struct Loaded {
     pub(crate) indexer: Uuid,
 }
 
-
 /// Makes the log of a namespace, unless it is there. May be done by many at once: the first to put it has made it.
 pub(crate) async fn begin(requests: &Requests, keys: &Keys, deadline: Instant) -> Result<(), Error> {
     let log = Item::new(keys.log())

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annalist_core::{
-    Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, Limits, LogId, Page, Position,
-    Read, Receipt, Source, Subscribe, Subscription, Survives,
+    Append, Capabilities, Capability, Consistency, Error, ErrorKind, EventStore, Limits, LogId, Page,
+    Position, Read, Receipt, Source, Subscribe, Subscription, Survives,
 };
 use annalist_engine::group_commit::BatchWriter;
 use annalist_engine::{GroupCommit, later};

@@ -73,8 +73,11 @@ impl Item {
     }
 
     fn corrupt(&self, name: &str) -> Error {
-        ErrorKind::Corrupt(format!("the item {:?} has no attribute `{name}` that can be understood", self.key))
-            .into()
+        ErrorKind::Corrupt(format!(
+            "the item {:?} has no attribute `{name}` that can be understood",
+            self.key
+        ))
+        .into()
     }
 
     pub(crate) fn get_number(&self, name: &str) -> Result<u64, Error> {

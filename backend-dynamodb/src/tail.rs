@@ -155,7 +155,9 @@ impl Tail {
             (first, events.next_back().or(first))
         };
         match (first, last) {
-            (Some(first), Some(last)) if first.version() == Version::FIRST => Knowledge::Whole(last.version()),
+            (Some(first), Some(last)) if first.version() == Version::FIRST => {
+                Knowledge::Whole(last.version())
+            }
             (_, Some(last)) => Knowledge::Version(last.version()),
             _ => match self.known.get(stream) {
                 Some(&Version::NONE) => Knowledge::Whole(Version::NONE),
@@ -177,6 +179,8 @@ impl Tail {
         let (number, _) = backend::numbers(after);
         let batches = self.batches(number.max(as_of + 1), u64::MAX);
         let mut events = batches.flat_map(|batch| &batch.entries).map(|entry| &entry.event);
-        events.find(|event| event.position() > after && query.matches_recorded(event)).map(RecordedEvent::position)
+        events
+            .find(|event| event.position() > after && query.matches_recorded(event))
+            .map(RecordedEvent::position)
     }
 }

@@ -15,7 +15,7 @@ use annalist_dynamodb::{Config, DynamoStore};
 use annalist_engine::fault::BatchFaults;
 use annalist_test_servers::dynamodb;
 use async_trait::async_trait;
-use common::{SECRET, Shared, client, table};
+use common::{SECRET, Shared, client};
 use tokio::sync::OnceCell;
 
 #[path = "common/rewind.rs"]
@@ -36,6 +36,12 @@ struct Namespace {
     is_set_up: Arc<OnceCell<()>>,
     opened: Arc<AtomicUsize>,
     faults: BatchFaults,
+}
+
+/// A table for each test, and for whatever namespaces it uses: the server looks through a whole table to describe it.
+pub(crate) fn table(namespace: &str) -> String {
+    const OF_TEST: usize = "t0123456789_000000".len();
+    format!("annalist-{}", &namespace[..OF_TEST.min(namespace.len())])
 }
 
 fn config(namespace: &str) -> Config {
@@ -78,7 +84,8 @@ impl Stores {
         }
         let client = client(way);
         let store =
-            DynamoStore::open_behind(&client, &table, config, |writer| Arc::new(faults.before(writer))).await?;
+            DynamoStore::open_behind(&client, &table, config, |writer| Arc::new(faults.before(writer)))
+                .await?;
         Ok(Opened::new(store))
     }
 }
@@ -88,7 +95,8 @@ fn endpoint(address: SocketAddr) -> String {
 }
 
 fn address(url: &str) -> Result<SocketAddr, BoxError> {
-    let address = url.trim_end_matches('/').strip_prefix("http://").ok_or("the endpoint must begin with http://")?;
+    let address =
+        url.trim_end_matches('/').strip_prefix("http://").ok_or("the endpoint must begin with http://")?;
     Ok(address.parse()?)
 }
 

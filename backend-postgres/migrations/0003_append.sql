@@ -1,9 +1,13 @@
--- Appends. Arrays have no ragged rows, so all below an append is flattened: an event names its write (`e_write`, from 1), an item its
--- condition, and lists of names are one text with a control character between them, which no name has.
+-- Appends. Arrays have no ragged rows, so all below an append is flattened: a write says how many events it has (`w_events`), how many there
+-- are before them in the batch (`w_first`) and in its append (`w_offset`), and how many that has (`w_size`); an item names its condition, from 1; and
+-- lists of names are one text with a control character between them, which no name has.
 --
 -- Whoever appends takes the lock of the log first: waiting for an advisory lock is first come, first served, which waiting for a row is not. Its first
 -- number is this package's and the second this log's own, so that no stranger waits with us. (It never gives NULL; as part of an expression it
 -- costs less than as a statement.)
+--
+-- `w_known` is a version that the stream of a write probably has by now, or 0. Looking for the newest from there on spares the scan of a whole
+-- page of the index; where it is too high, all of the stream is looked at.
 --
 -- The answer: `log` and `first`, the id of the log and its head before (NULL where nothing was written); for each
 -- write in `versions` the version of its stream before; and, unless all appends were simply accepted, in `kinds` what became of each (0
@@ -11,47 +15,54 @@
 -- past the head), in `subjects` of which write (or, negative, check), condition or event that is said, in `founds` the version or position found,
 -- and for each write in `positions` the position before its first event.
 
--- Writes the events `low` to `high` of a batch, whose verdicts are given: their positions begin after `first`.
+-- Writes the events of the writes `low` to `high` of a batch, on which it is decided: their positions begin after `newest`.
 CREATE FUNCTION {schema}.insert_v1(
-    first bigint, low int, high int, versions bigint[], w_stream text[],
-    e_write int[], e_nth int[], e_offset int[], e_size int[],
+    newest bigint, low int, high int, versions bigint[], w_stream text[],
+    w_events int[], w_first int[], w_offset int[], w_size int[],
     e_id uuid[], e_type text[], e_content_type text[], e_data bytea[], e_metadata text[], e_tags text[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     now timestamptz := clock_timestamp();
 BEGIN
     INSERT INTO {schema}.event (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata, tags)
-    SELECT first + n - low + 1, e_offset[n], e_size[n], versions[e_write[n]] + e_nth[n], e_id[n], now, w_stream[e_write[n]],
-        e_type[n], e_content_type[n], e_data[n], e_metadata[n], string_to_array(e_tags[n], E'\x1f')
-    FROM generate_series(low, high) n;
+    SELECT w.position + n, w.offset + n - 1, w.size, w.version + n, e_id[w.first + n], now, w.stream,
+        e_type[w.first + n], e_content_type[w.first + n], e_data[w.first + n], e_metadata[w.first + n], string_to_array(e_tags[w.first + n], E'\x1f')
+    FROM (
+        SELECT newest + w_first[w] - w_first[low] AS position, w_offset[w] AS offset, w_size[w] AS size, versions[w] AS version,
+            w_stream[w] AS stream, w_first[w] AS first, w_events[w] AS events
+        FROM generate_series(low, high) w OFFSET 0
+    ) w CROSS JOIN LATERAL generate_series(1, w.events) n;
     IF e_tags IS NOT NULL THEN
         INSERT INTO {schema}.event_tag (tag, position)
-        SELECT t.tag, first + n - low + 1
-        FROM generate_series(low, high) n CROSS JOIN LATERAL unnest(string_to_array(e_tags[n], E'\x1f')) t(tag);
+        SELECT t.tag, newest + n - w_first[low]
+        FROM generate_series(w_first[low] + 1, w_first[high] + w_events[high]) n
+        CROSS JOIN LATERAL unnest(string_to_array(e_tags[n], E'\x1f')) t(tag);
     END IF;
 END $$;
 
 -- Plans are kept, and are mostly made while the log is still small. OFFSET 0 keeps the planner from a join that reads all of it, which would
--- be quick then and ever slower as it grows.
+-- be quick then and ever slower as it grows. For lists whose length it does not know the planner takes them to be long, and would have machine code made
+-- for each call.
 
 -- Decides on a batch of appends and writes those that are accepted. `ordered` says that appends of the batch touch one another, so that
 -- each must be decided in the state that the ones before it left.
 CREATE FUNCTION {schema}.append_v1(
     ordered boolean, a_writes int[], a_events int[], a_checks int[], a_conditions int[],
-    w_stream text[], w_expected bigint[], w_before bigint[], c_stream text[], c_expected bigint[],
-    e_write int[], e_nth int[], e_offset int[], e_size int[],
+    w_stream text[], w_expected bigint[], w_before bigint[], w_known bigint[],
+    w_events int[], w_first int[], w_offset int[], w_size int[], c_stream text[], c_expected bigint[],
     e_id uuid[], e_type text[], e_content_type text[], e_data bytea[], e_metadata text[], e_tags text[],
     k_log uuid, k_after bigint[], k_reach bigint[], i_condition int[],
     i_streams text[], i_prefixes text[], i_categories text[], i_types text[], i_tags text[],
     OUT log uuid, OUT first bigint, OUT versions bigint[],
     OUT kinds int[], OUT subjects bigint[], OUT founds bigint[], OUT positions bigint[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     events CONSTANT int := coalesce(cardinality(e_id), 0);
+    writes CONSTANT int := coalesce(cardinality(w_stream), 0);
     holds boolean := NOT ordered;
     newest bigint;
-    -- The last write, event, check and condition of the appends before the present one.
-    w int := 0; e int := 0; c int := 0; k int := 0;
+    -- The last write, check and condition of the appends before the present one.
+    w int := 0; c int := 0; k int := 0;
     known record; kind int; subject bigint; found bigint; actual bigint; base bigint; before bigint[]; start bigint[];
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' OR current_setting('synchronous_commit') IN ('off', 'local') THEN
@@ -71,16 +82,16 @@ BEGIN
 
     -- All at once, which is how it goes unless somebody is refused or comes again.
     IF holds THEN
-        SELECT l.id, l.head, f.versions, coalesce(f.holds, true) AND NOT EXISTS (
-            SELECT FROM generate_series(1, events) n CROSS JOIN LATERAL (
-                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x)
-        INTO log, newest, versions, holds
+        SELECT l.id, l.head, f.versions, coalesce(f.holds, true) INTO log, newest, versions, holds
         FROM {schema}.log_state l, (
             SELECT array_agg(s.actual + s.before ORDER BY s.w) AS versions, bool_and({schema}.meets_v1(s.actual, s.expected)) AS holds
             FROM (
-                SELECT u.w, u.expected, u.before,
-                    coalesce((SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1), 0) AS actual
-                FROM unnest(w_stream, w_expected, w_before) WITH ORDINALITY u(stream, expected, before, w)
+                SELECT u.w, u.expected, u.before, coalesce(
+                    (SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream AND x.version >= u.known ORDER BY x.version DESC LIMIT 1),
+                    CASE WHEN u.known > 0 THEN
+                        (SELECT x.version FROM {schema}.event x WHERE x.stream = u.stream ORDER BY x.version DESC LIMIT 1)
+                    END, 0) AS actual
+                FROM unnest(w_stream, w_expected, w_before, w_known) WITH ORDINALITY u(stream, expected, before, known, w) OFFSET 0
             ) s
         ) f;
     END IF;
@@ -96,47 +107,60 @@ BEGIN
                 string_to_array(i.streams, E'\x1f'), string_to_array(i.prefixes, E'\x1f'), string_to_array(i.categories, E'\x1f'),
                 string_to_array(i.types, E'\x1f'), string_to_array(i.tags, E'\x1f')));
     END IF;
-    IF holds THEN
-        IF events > 0 THEN
-            first := newest;
-            PERFORM {schema}.insert_v1(first, 1, events, versions, w_stream, e_write, e_nth, e_offset, e_size,
-                e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
-        END IF;
+    IF holds AND events = 0 THEN
         RETURN;
+    END IF;
+    -- Whether ids were used before, the index tells by itself; to look for each first costs a fifth of all. That nothing of it stays then takes a
+    -- subtransaction.
+    IF holds THEN
+        BEGIN
+            PERFORM {schema}.insert_v1(newest, 1, writes, versions, w_stream, w_events, w_first, w_offset, w_size,
+                e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
+            first := newest;
+            RETURN;
+        EXCEPTION WHEN unique_violation THEN
+            holds := false;
+        END;
     END IF;
 
     -- One by one.
     SELECT l.id, l.head INTO log, first FROM {schema}.log_state l;
     newest := first;
-    versions := array_fill(0::bigint, ARRAY[coalesce(cardinality(w_stream), 0)]);
+    versions := array_fill(0::bigint, ARRAY[writes]);
     positions := versions;
     FOR a IN 1 .. cardinality(a_writes) LOOP
         kind := 0; subject := 0; found := 0;
 
         -- Committed before, whole, unchanged and in this order? Or some of its ids used for something else? Mostly neither.
-        IF EXISTS (SELECT FROM generate_series(e + 1, e + a_events[a]) n CROSS JOIN LATERAL (
-                SELECT FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x) THEN
+        IF EXISTS (
+            SELECT FROM generate_series(w + 1, w + a_writes[a]) u CROSS JOIN LATERAL generate_series(1, w_events[u]) nth
+            CROSS JOIN LATERAL (
+                SELECT FROM {schema}.event x WHERE x.id = e_id[w_first[u] + nth] AND x.stream = w_stream[u] OFFSET 0) x
+        ) THEN
             SELECT count(*) AS events, min(n) AS n, min(x.position - x.append_offset) AS low, max(x.position - x.append_offset) AS high,
                 min(x.append_size) AS size, bool_and(s.same) AS same, min(n) FILTER (WHERE NOT s.same) AS other,
-                count(DISTINCT (e_write[n], x.version - e_nth[n])) = count(DISTINCT e_write[n]) AS in_order
+                count(DISTINCT (u, x.version - nth)) = count(DISTINCT u) AS in_order
             INTO known
-            FROM generate_series(e + 1, e + a_events[a]) n
-            CROSS JOIN LATERAL (SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
+            FROM generate_series(w + 1, w + a_writes[a]) u CROSS JOIN LATERAL generate_series(1, w_events[u]) nth
+            CROSS JOIN LATERAL (SELECT w_first[u] + nth AS n) n
+            CROSS JOIN LATERAL (SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[u] OFFSET 0) x
             CROSS JOIN LATERAL (SELECT x.type = e_type[n] AND x.data = e_data[n]
                 AND x.tags IS NOT DISTINCT FROM string_to_array(e_tags[n], E'\x1f') AS same) s;
             IF known.events = a_events[a] AND known.size = a_events[a] AND known.low = known.high AND known.same AND known.in_order THEN
                 kind := 1;
                 FOR subject, actual, base IN
-                    SELECT DISTINCT e_write[n], x.version - e_nth[n], x.position - e_nth[n]
-                    FROM generate_series(e + 1, e + a_events[a]) n
+                    SELECT DISTINCT u, x.version - nth, x.position - nth
+                    FROM generate_series(w + 1, w + a_writes[a]) u CROSS JOIN LATERAL generate_series(1, w_events[u]) nth
                     CROSS JOIN LATERAL (
-                        SELECT * FROM {schema}.event x WHERE x.id = e_id[n] AND x.stream = w_stream[e_write[n]] OFFSET 0) x
+                        SELECT * FROM {schema}.event x WHERE x.id = e_id[w_first[u] + nth] AND x.stream = w_stream[u] OFFSET 0) x
                 LOOP
                     versions[subject] := actual; positions[subject] := base;
                 END LOOP;
             ELSE
                 kind := 4; subject := coalesce(known.other, known.n);
-                SELECT x.version INTO found FROM {schema}.event x WHERE x.id = e_id[subject] AND x.stream = w_stream[e_write[subject]];
+                SELECT x.version INTO found FROM generate_series(w + 1, w + a_writes[a]) u CROSS JOIN LATERAL (
+                    SELECT x.version FROM {schema}.event x WHERE x.id = e_id[subject] AND x.stream = w_stream[u] OFFSET 0) x
+                WHERE subject BETWEEN w_first[u] + 1 AND w_first[u] + w_events[u];
             END IF;
         END IF;
 
@@ -180,16 +204,14 @@ BEGIN
         END IF;
 
         IF kind = 0 AND a_events[a] > 0 THEN
-            FOR n IN e + 1 .. e + a_events[a] LOOP
-                IF e_nth[n] = 1 THEN
-                    positions[e_write[n]] := newest + n - e - 1;
-                END IF;
+            FOR n IN w + 1 .. w + a_writes[a] LOOP
+                positions[n] := newest + w_offset[n];
             END LOOP;
-            PERFORM {schema}.insert_v1(newest, e + 1, e + a_events[a], versions, w_stream, e_write, e_nth, e_offset, e_size,
+            PERFORM {schema}.insert_v1(newest, w + 1, w + a_writes[a], versions, w_stream, w_events, w_first, w_offset, w_size,
                 e_id, e_type, e_content_type, e_data, e_metadata, e_tags);
             newest := newest + a_events[a];
         END IF;
         kinds[a] := kind; subjects[a] := subject; founds[a] := found;
-        w := w + a_writes[a]; e := e + a_events[a]; c := c + a_checks[a]; k := k + a_conditions[a];
+        w := w + a_writes[a]; c := c + a_checks[a]; k := k + a_conditions[a];
     END LOOP;
 END $$;

@@ -12,6 +12,7 @@ use crate::batch::Batch;
 use crate::config::Schema;
 use crate::connections::Connections;
 use crate::error::{self, Fate};
+use crate::known::KnownVersions;
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::verdict::Answer;
@@ -21,6 +22,7 @@ pub(crate) struct Appender {
     connections: Connections,
     log: Arc<Log>,
     statements: Statements,
+    known: KnownVersions,
     kept: Mutex<Option<(Lease, Instant)>>,
 }
 
@@ -41,7 +43,9 @@ const EVENT: &str = "INSERT INTO {schema}.event AS n
     (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata)
     SELECT l.head + 1, 0, 1, s.version + 1, $4, clock_timestamp(), $2, $5, $6, $7, $8
     FROM {schema}.log_state l, (SELECT coalesce(
-        (SELECT e.version FROM {schema}.event e WHERE e.stream = $2 ORDER BY e.version DESC LIMIT 1), 0) AS version OFFSET 0) s
+        (SELECT e.version FROM {schema}.event e WHERE e.stream = $2 AND e.version >= $9 ORDER BY e.version DESC LIMIT 1),
+        CASE WHEN $9 > 0 THEN (SELECT e.version FROM {schema}.event e WHERE e.stream = $2 ORDER BY e.version DESC LIMIT 1) END,
+        0) AS version OFFSET 0) s
     WHERE l.id = $1 AND {schema}.meets_v1(s.version, $3)
         AND NOT EXISTS (SELECT FROM {schema}.event e WHERE e.id = $4 AND e.stream = $2)
         AND current_setting('transaction_isolation') = 'read committed'
@@ -57,14 +61,14 @@ impl Statements {
             let places: Vec<String> = (1..=parameters).map(|n| format!("${n}")).collect();
             format!("SELECT {ANSWER} FROM {schema}.{function}({})", places.join(", ")).into()
         };
-        Self { batch: call("append_v1", 29), event: schema.fill(EVENT).into(), are_kept }
+        Self { batch: call("append_v1", 30), event: schema.fill(EVENT).into(), are_kept }
     }
 }
 
 impl Appender {
     pub(crate) fn new(connections: Connections, log: Arc<Log>, schema: &Schema) -> Self {
         let statements = Statements::new(schema, connections.keeps_statements);
-        Self { connections, log, statements, kept: Mutex::default() }
+        Self { connections, log, statements, known: KnownVersions::default(), kept: Mutex::default() }
     }
 
     async fn connection(&self) -> Result<Lease, Error> {
@@ -109,9 +113,10 @@ pub(crate) async fn send(
     statements: &Statements,
     log: &Log,
     appends: &[Append],
+    known: &[i64],
 ) -> Result<Vec<Result<Receipt, Error>>, sqlx::Error> {
     loop {
-        let batch = Batch::new(appends, log.id());
+        let batch = Batch::new(appends, log.id(), known);
         if let Some(call) = batch.event(statements)
             && let Some(row) = call.persistent(statements.are_kept).fetch_optional(&mut *connection).await?
         {
@@ -143,15 +148,17 @@ impl BatchWriter for Appender {
             Some((lease, _)) => lease,
             None => self.connection().await.map_err(BatchError::NotSent)?,
         };
+        let known = self.known.of(appends);
         let sent = async {
             lease.begin().await?;
-            let answers = send(&mut lease, &self.statements, &self.log, appends).await?;
+            let answers = send(&mut lease, &self.statements, &self.log, appends, &known).await?;
             lease.end().await?;
             Ok(answers)
         };
         match sent.await {
             Ok(answers) => {
                 self.keep(lease);
+                self.known.learn(answers.iter().flatten());
                 if let Some(newest) = answers.iter().flatten().filter_map(Receipt::position).max() {
                     self.log.grown_to(newest);
                 }

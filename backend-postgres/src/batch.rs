@@ -23,6 +23,11 @@ pub(crate) struct Batch<'a> {
     w_stream: Vec<&'a str>,
     w_expected: Vec<i64>,
     w_before: Vec<i64>,
+    w_known: &'a [i64],
+    w_events: Vec<i32>,
+    w_first: Vec<i32>,
+    w_offset: Vec<i32>,
+    w_size: Vec<i32>,
     c_stream: Vec<&'a str>,
     c_expected: Vec<i64>,
     e: Events<'a>,
@@ -42,10 +47,6 @@ struct Extents {
 
 #[derive(Default)]
 struct Events<'a> {
-    write: Vec<i32>,
-    nth: Vec<i32>,
-    offset: Vec<i32>,
-    size: Vec<i32>,
     id: Vec<Id>,
     event_type: Vec<&'a str>,
     content_type: Vec<Option<&'a str>>,
@@ -68,9 +69,15 @@ struct Items {
 pub(crate) const CONTENT_TYPE_DEFAULT: &str = "application/json";
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(appends: &'a [Append], log: LogId) -> Self {
-        let mut batch =
-            Self { appends, is_ordered: touch(appends), log: Some(Id(log.as_uuid())), ..Self::default() };
+    /// `known` is a version that each written stream probably has at least, or 0.
+    pub(crate) fn new(appends: &'a [Append], log: LogId, known: &'a [i64]) -> Self {
+        let mut batch = Self {
+            appends,
+            is_ordered: touch(appends),
+            log: Some(Id(log.as_uuid())),
+            w_known: known,
+            ..Self::default()
+        };
         let mut before: HashMap<&StreamId, i64> = HashMap::new();
         for append in appends {
             batch.add_append(append, &mut before);
@@ -99,10 +106,12 @@ impl<'a> Batch<'a> {
                 }
             };
             self.w_before.push(before);
-            for (nth, event) in (1..).zip(&write.events) {
-                self.e.add(count(self.w_stream.len()), nth, offset, size, event);
-                offset += 1;
-            }
+            self.w_events.push(count(write.events.len()));
+            self.w_first.push(count(self.e.id.len()));
+            self.w_offset.push(offset);
+            self.w_size.push(size);
+            offset += count(write.events.len());
+            write.events.iter().for_each(|event| self.e.add(event));
         }
         for check in append.checks() {
             self.c_stream.push(check.stream.as_str());
@@ -137,7 +146,8 @@ impl<'a> Batch<'a> {
             .bind(self.e.event_type[0])
             .bind(self.e.content_type[0])
             .bind(self.e.data[0])
-            .bind(self.e.metadata[0]);
+            .bind(self.e.metadata[0])
+            .bind(self.w_known[0]);
         Some(call)
     }
 
@@ -154,12 +164,13 @@ impl<'a> Batch<'a> {
             .bind(&self.w_stream)
             .bind(&self.w_expected)
             .bind(&self.w_before)
+            .bind(self.w_known)
+            .bind(&self.w_events)
+            .bind(&self.w_first)
+            .bind(&self.w_offset)
+            .bind(&self.w_size)
             .bind(some(&self.c_stream))
             .bind(some(&self.c_expected))
-            .bind(&e.write)
-            .bind(&e.nth)
-            .bind(&e.offset)
-            .bind(&e.size)
             .bind(&e.id)
             .bind(&e.event_type)
             .bind(any(&e.content_type))
@@ -179,13 +190,9 @@ impl<'a> Batch<'a> {
 }
 
 impl<'a> Events<'a> {
-    fn add(&mut self, write: i32, nth: i32, offset: i32, size: i32, event: &'a NewEvent) {
+    fn add(&mut self, event: &'a NewEvent) {
         let content_type =
             Some(event.content_type()).filter(|content_type| *content_type != CONTENT_TYPE_DEFAULT);
-        self.write.push(write);
-        self.nth.push(nth);
-        self.offset.push(offset);
-        self.size.push(size);
         self.id.push(Id(event.id().as_uuid()));
         self.event_type.push(event.event_type().as_str());
         self.content_type.push(content_type);

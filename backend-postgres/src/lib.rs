@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod connections;
 mod error;
+mod known;
 mod lease;
 mod log;
 mod open;

@@ -57,7 +57,9 @@ impl PostgresStore {
         append: Append,
     ) -> Result<Receipt, Error> {
         let statements = Statements::new(&self.0.schema, self.0.connections.keeps_statements);
-        let sent = send(&mut transaction, &statements, &self.0.log, std::slice::from_ref(&append)).await;
+        let known = vec![0; append.writes().len()];
+        let sent =
+            send(&mut transaction, &statements, &self.0.log, std::slice::from_ref(&append), &known).await;
         // Nothing is committed before the end of the transaction, whatever became of the call.
         let answer = sent.map_err(error::of_read)?.pop().unwrap_or_else(|| Err(no_answer()));
         let receipt = match answer {

@@ -1,22 +1,29 @@
-//! Annalist as a subject: through the trait object that applications hold.
+//! Annalist as a subject: what applications hold.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use annalist_core::{
-    Append, ErrorKind, EventStore, ExpectedVersion, NewEvent, Query, Read, Signal, StreamId, Subscribe,
-    Subscription, Version,
+use annalist::{
+    Append, CheckpointStore, ErrorKind, EventStore, ExpectedVersion, NewEvent, Past, Query, Read, Retry,
+    Signal, SnapshotStore, Store, StreamId, Subscribe, Subscription, Version,
 };
 
 use crate::payload::{number, payload};
 use crate::subject::{Expected, Follow, Result, Subject, Verdict};
 
-pub(crate) struct Annalist(pub(crate) Arc<dyn EventStore>);
+/// Longer than any round.
+const AS_LONG_AS_IT_TAKES: Duration = Duration::from_secs(3_600);
+
+pub(crate) struct Annalist(Store);
 
 impl Annalist {
+    pub(crate) fn new<B: EventStore + SnapshotStore + CheckpointStore>(backend: B) -> Self {
+        Self(Store::new(backend))
+    }
+
     async fn read(&self, read: Read) -> Result<u64> {
         let (mut next, mut events) = (Some(read), 0);
         while let Some(read) = next.take() {
-            let page = self.0.read(read).await?;
+            let page = self.0.event_store().read(read).await?;
             events += page.events.len() as u64;
             next = page.next;
         }
@@ -40,16 +47,26 @@ impl Subject for Annalist {
     }
 
     async fn append(&self, append: Append) -> Result<Verdict> {
-        match self.0.append(append).await {
+        match self.0.event_store().append(append).await {
             Ok(_) => Ok(Verdict::Written),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict(_)) => Ok(Verdict::Conflict),
             Err(error) => Err(error.into()),
         }
     }
 
+    async fn append_next(&self, stream: &str, number: u64) -> Result<()> {
+        let stream = StreamId::new(stream)?;
+        // The version is all that is looked at, as on the raw side.
+        let version = Read::stream(&stream).limit(0);
+        let retry = Retry::default().attempts_max(u32::MAX).elapsed_max(AS_LONG_AS_IT_TAKES);
+        let next =
+            |past: Past| self.prepare(stream.as_str(), Expected::Version(past.version.get()), number, 1);
+        self.0.transact(version, retry, next).await?.map(drop).ok_or_else(|| "nothing was written".into())
+    }
+
     async fn version(&self, stream: &str) -> Result<u64> {
         let read = Read::stream(&StreamId::new(stream)?).limit(0);
-        Ok(self.0.read(read).await?.version.get())
+        Ok(self.0.event_store().read(read).await?.version.get())
     }
 
     async fn read_stream(&self, stream: &str) -> Result<u64> {
@@ -61,7 +78,7 @@ impl Subject for Annalist {
     }
 
     async fn follow(&self) -> Result<Box<dyn Subscription>> {
-        Ok(self.0.subscribe(Subscribe::to(Query::all())).await?)
+        Ok(self.0.event_store().subscribe(Subscribe::to(Query::all())).await?)
     }
 
     async fn close(&self) -> Result<()> {

@@ -12,8 +12,9 @@ const HELP: &str = "\
 Runs workloads over Annalist and over the raw technology beside it, and writes bench.json, bench.md and charts.
 
   --report DIR        where to write (required)
-  --backend NAME      only this backend; may be repeated (memory, postgres)
+  --backend NAME      only this backend; may be repeated (memory, sqlite, postgres)
   --workload W        only this workload; may be repeated (W1 W1N W2 W3 W4 W5 W6 MISS)
+  --tasks N           only cases with this many tasks in each process; may be repeated
   --rounds N          rounds per case, alternating between the two sides (default 5)
   --seconds N         how long W6 and MISS run in each round (default 10)
   --scale PERCENT     how much of the usual volume the other workloads handle (default 100); W5 a log of that part
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) backends: Vec<String>,
     /// Empty means all.
     pub(crate) workloads: Vec<String>,
+    /// Empty means all.
+    pub(crate) tasks: Vec<u64>,
     pub(crate) rounds: u32,
     pub(crate) duration: Duration,
     pub(crate) scale_percent: u64,
@@ -44,13 +47,14 @@ pub(crate) enum Order {
 pub(crate) fn parse() -> Result<Order> {
     let mut parser = Parser::from_env();
     let mut report = None;
-    let (mut backends, mut workloads) = (Vec::new(), Vec::new());
+    let (mut backends, mut workloads, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
     let (mut rounds, mut seconds, mut scale_percent) = (5, 10.0, 100);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("report") => report = Some(PathBuf::from(parser.value()?)),
             Arg::Long("backend") => backends.push(parser.value()?.string()?),
             Arg::Long("workload") => workloads.push(parser.value()?.string()?.to_uppercase()),
+            Arg::Long("tasks") => tasks.push(parser.value()?.parse()?),
             Arg::Long("rounds") => rounds = parser.value()?.parse()?,
             Arg::Long("seconds") => seconds = parser.value()?.parse()?,
             Arg::Long("scale") => scale_percent = parser.value()?.parse()?,
@@ -69,6 +73,7 @@ pub(crate) fn parse() -> Result<Order> {
         report: report.ok_or("--report DIR is missing")?,
         backends,
         workloads,
+        tasks,
         rounds,
         duration: Duration::try_from_secs_f64(seconds)?,
         scale_percent,

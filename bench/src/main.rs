@@ -11,6 +11,7 @@ mod payload;
 mod postgres;
 mod report;
 mod run;
+mod sqlite;
 mod subject;
 mod workload;
 

@@ -57,7 +57,7 @@ impl Side for Store {
     }
 
     async fn open(&self, _: &str, _: Crowd) -> Result<Annalist> {
-        Ok(Annalist(Arc::new(MemoryStore::new())))
+        Ok(Annalist::new(MemoryStore::new()))
     }
 
     async fn remove(&self, _: &str) -> Result<()> {

@@ -1,7 +1,6 @@
 //! PostgreSQL: Annalist's store beside plain prepared statements, on a table of the same columns and indexes that promises no order.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annalist_postgres::sqlx::postgres::PgConnectOptions;
@@ -121,7 +120,7 @@ impl Side for Store {
     }
 
     async fn open(&self, log: &str, _: Crowd) -> Result<Annalist> {
-        Ok(Annalist(Arc::new(PostgresStore::connect(&self.0.url, config(log)).await?)))
+        Ok(Annalist::new(PostgresStore::connect(&self.0.url, config(log)).await?))
     }
 
     async fn remove(&self, log: &str) -> Result<()> {

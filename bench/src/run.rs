@@ -5,12 +5,13 @@ use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::postgres::Postgres;
 use crate::report::{Report, Row};
+use crate::sqlite::Sqlite;
 use crate::subject::{Backend, Result, Side, Subject};
 use crate::workload::processes::Job;
 use crate::workload::{CASES, Case, Pace, Reading, Site};
 use crate::{annalist::Annalist, chart};
 
-const BACKENDS: [&str; 2] = [Memory::NAME, Postgres::NAME];
+const BACKENDS: [&str; 3] = [Memory::NAME, Sqlite::NAME, Postgres::NAME];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
@@ -23,6 +24,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         }
         match name {
             Memory::NAME => compare::<Memory>(&cases, &options, &mut report)?,
+            Sqlite::NAME => compare::<Sqlite>(&cases, &options, &mut report)?,
             _ => compare::<Postgres>(&cases, &options, &mut report)?,
         }
     }
@@ -41,9 +43,15 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     {
         return Err(format!("there is no workload {name:?}").into());
     }
-    let wanted =
-        |case: &Case| options.workloads.is_empty() || options.workloads.iter().any(|w| w == case.workload);
-    Ok(CASES.into_iter().filter(wanted).collect())
+    let wanted = |case: &Case| {
+        (options.workloads.is_empty() || options.workloads.iter().any(|w| w == case.workload))
+            && (options.tasks.is_empty() || options.tasks.contains(&case.tasks))
+    };
+    let cases: Vec<Case> = CASES.into_iter().filter(wanted).collect();
+    if cases.is_empty() {
+        return Err("no case is left to be run".into());
+    }
+    Ok(cases)
 }
 
 fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -> Result<()> {
@@ -76,6 +84,7 @@ fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -
 pub(crate) fn serve(job: &Job) -> Result<()> {
     match job.backend.as_str() {
         Memory::NAME => serve_on::<Memory>(job),
+        Sqlite::NAME => serve_on::<Sqlite>(job),
         Postgres::NAME => serve_on::<Postgres>(job),
         name => Err(format!("there is no backend {name:?}").into()),
     }

@@ -29,6 +29,21 @@ pub(crate) trait Subject: Send + Sync + 'static {
 
     fn append(&self, append: Self::Append) -> impl Future<Output = Result<Verdict>> + Send;
 
+    /// Appends an event to a stream that others write, too: reads the version, appends there, and begins again on a conflict; making the request
+    /// is part of it here.
+    fn append_next(&self, stream: &str, number: u64) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            loop {
+                let version = self.version(stream).await?;
+                let append = self.prepare(stream, Expected::Version(version), number, 1)?;
+                if self.append(append).await? == Verdict::Written {
+                    return Ok(());
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     fn version(&self, stream: &str) -> impl Future<Output = Result<u64>> + Send;
 
     /// Reads a whole stream, and says how many events it had.

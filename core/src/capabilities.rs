@@ -43,11 +43,13 @@ pub enum Capability {
     Processes,
     /// Reads that are content with what this process has ([`Consistency::Local`](crate::Consistency::Local)).
     LocalReads,
+    /// A process that is stopped in the middle of its work, and neither goes on nor ends, keeps no other waiting.
+    StoppedProcesses,
 }
 
 impl Capability {
     /// Every capability there is, in declaration order.
-    pub const ALL: [Self; 3] = [Self::Durability, Self::Processes, Self::LocalReads];
+    pub const ALL: [Self; 4] = [Self::Durability, Self::Processes, Self::LocalReads, Self::StoppedProcesses];
 }
 
 impl fmt::Display for Capability {
@@ -56,6 +58,7 @@ impl fmt::Display for Capability {
             Self::Durability => "durability",
             Self::Processes => "several processes",
             Self::LocalReads => "local reads",
+            Self::StoppedProcesses => "stopped processes",
         })
     }
 }

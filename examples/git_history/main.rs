@@ -1,6 +1,7 @@
 //! Records the history of a git repository as events, follows it with a consumer, and tells what is worth telling.
 //!
-//! `cargo run --example git_history -- [PATH] [--store URL]`; the path is this repository where none is given.
+//! `cargo run --example git_history -- [PATH] [--store URL]`; the path is this repository where none is given, and the store the file
+//! `git_history.db` in the current folder, from which a second run goes on.
 //!
 //! Each commit is one append over several streams: its author's and one for every file that it touches. The event ids are
 //! derived from the commit, so that recording a history again adds nothing. The consumer is stopped half-way and started
@@ -30,6 +31,7 @@ macro_rules! say {
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: git_history [PATH] [--store URL]";
+const FILE: &str = "git_history.db";
 const CONSUMER: &str = "git history summary";
 
 #[tokio::main]
@@ -49,16 +51,17 @@ async fn main() -> ExitCode {
 
 struct Arguments {
     repository: PathBuf,
-    store: String,
+    /// [`FILE`], where none is given.
+    store: Option<String>,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> std::result::Result<Self, String> {
         let mut repository = None;
-        let mut store = "memory:".to_owned();
+        let mut store = None;
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--store" => store = words.next().ok_or(USAGE)?,
+                "--store" => store = Some(words.next().ok_or(USAGE)?),
                 "--help" | "-h" => return Err(USAGE.to_owned()),
                 option if option.starts_with("--") => {
                     return Err(format!("unknown option {option}\n{USAGE}"));
@@ -73,7 +76,8 @@ impl Arguments {
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
-    let store = annalist::connect(&arguments.store).await?;
+    let url = arguments.store.clone().unwrap_or_else(|| format!("sqlite:{FILE}"));
+    let store = annalist::connect(&url).await?;
     let repository = git::Repository::open(&arguments.repository)?;
 
     let first = record(&store, &repository, "Recording").await?;
@@ -91,6 +95,9 @@ async fn run(arguments: &Arguments) -> Result<()> {
     };
     let summary = follow(&store, last.position(), first.events).await?;
     say!("\n{}", summary.told(10));
+    if arguments.store.is_none() {
+        say!("\nThe history is in {FILE}, from which the next run goes on.");
+    }
     store.close().await?;
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! strongly whatever it is asked for. It wants a signed request, but looks at neither signature, credentials nor region.
 
 mod program;
+#[cfg(feature = "dynamodb-proxy")]
+mod proxy;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,6 +20,10 @@ use crate::keeper::{Keeper, Launch, log_count, log_has};
 use crate::left::Left;
 use crate::port;
 pub use program::install;
+#[cfg(feature = "dynamodb-proxy")]
+pub use proxy::{
+    Armed, Counts, Fault, Heat, Latency, OperationCounts, Partition, Progress, Proxy, Refusal, Rule,
+};
 
 /// What it prints as soon as it accepts connections.
 const READY: &str = "Dynoxide listening on";

@@ -4,7 +4,8 @@
 //! has by default. It ends when its handle is dropped, and also when the process that holds the handle ends in any
 //! other way, be it `SIGKILL`: a small shell stands between the two and waits for the end of a pipe from here.
 //!
-//! Everything blocks: in asynchronous code, call it inside `spawn_blocking`. Unix only.
+//! Everything blocks: in asynchronous code, call it inside `spawn_blocking`. Unix only. With the feature `dynamodb-proxy` there is a
+//! network before a DynamoDB server that fails when it is told to; it does not block.
 //!
 //! ```no_run
 //! use annalist_test_servers::postgres::{Server, Settings};

@@ -85,9 +85,24 @@ fn has_proc() -> bool {
     std::fs::exists("/proc/self/stat").unwrap_or(false)
 }
 
+/// The entry of a process is that of its first thread, which may stop or end before the others do.
 fn of_proc(pid: &str) -> Option<Entry> {
     let pid = pid.parse().ok()?;
-    parse_proc(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let mut entry = parse_proc(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let lags = |state| state != entry.state && state != State::Ended;
+    if entry.state != State::Running && threads(pid).any(lags) {
+        entry.state = State::Running;
+    }
+    Some(entry)
+}
+
+/// The states of all threads. One that ends meanwhile is left out.
+fn threads(pid: i32) -> impl Iterator<Item = State> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let stat = |thread: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()
+    };
+    threads.filter_map(stat).filter_map(move |stat| parse_proc(pid, &stat)).map(|entry| entry.state)
 }
 
 /// The name of the program stands in parentheses and may hold more of them, and blanks.

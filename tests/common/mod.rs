@@ -4,6 +4,8 @@
 mod dynamodb;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use annalist::Store;
 
@@ -12,6 +14,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
     let urls: &[(&str, String)] = &[
         #[cfg(feature = "memory")]
         ("memory", "memory:?setup=true".to_owned()),
+        #[cfg(feature = "sqlite")]
+        ("sqlite", sqlite::url_of_new_log()),
         #[cfg(feature = "dynamodb")]
         ("dynamodb", dynamodb::url_of_new_log()),
         #[cfg(feature = "postgres")]

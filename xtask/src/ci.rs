@@ -4,7 +4,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
-use crate::{Result, bench, deny, docs, features, guard, matrix, mutants, packages, test, words};
+use crate::{Result, bench, deny, docs, features, graph, guard, matrix, mutants, packages, test, words};
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
     let mut steps = Steps::default();
@@ -25,6 +25,7 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
         let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"];
         run(&mut cargo(all))
     });
+    steps.step("beside sqlx with its macros", || graph::check(&workspace));
     steps.step("each feature alone", || features::check(&workspace));
     steps.step("rustdoc", || {
         let docs = ["doc", "--workspace", "--no-deps", "--all-features"];

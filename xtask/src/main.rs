@@ -5,6 +5,7 @@ mod ci;
 mod deny;
 mod docs;
 mod features;
+mod graph;
 mod guard;
 mod matrix;
 mod mutants;
@@ -31,12 +32,12 @@ cargo xtask COMMAND
   test [--backend NAME]...
       All that a change must pass: unit, integration and doc tests, the suite on each backend, the examples.
   ci [--only STEP]...
-      fmt, clippy, docs, features one by one, deny, `test`, kill matrix, and that generated tables are up to date.
+      fmt, clippy, docs, features one by one, a build beside sqlx, deny, `test`, kill matrix, and that generated tables are up to date.
   suite --backend NAME [--level 1..4] [--area A] [--check NAME] [--seed N] --report DIR
       One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.
   mutants [--runs N] --report DIR
       The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
-  bench [--backend NAME]... [--workload W]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
+  bench [--backend NAME]... [--workload W]... [--tasks N]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
       Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR.
   services up | down | status [NAME]...
       Private servers that stay until they are ended, for the tests of one package; `up` prints the variables that tests read.

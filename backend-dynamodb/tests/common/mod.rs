@@ -9,12 +9,6 @@ use annalist_test_servers::dynamodb::Server;
 /// Where whoever runs the tests says that a server is.
 pub const VARIABLE: &str = "ANNALIST_TEST_DYNAMODB_URL";
 
-/// A table for each test, and for whatever namespaces it uses: the server looks through a whole table to describe it.
-pub fn table(namespace: &str) -> String {
-    const OF_TEST: usize = "t0123456789_000000".len();
-    format!("annalist-{}", &namespace[..OF_TEST.min(namespace.len())])
-}
-
 /// What no error may show.
 pub const SECRET: &str = "hunter2secret";
 

@@ -5,7 +5,7 @@ use annalist_dynamodb::aws_sdk_dynamodb::Client;
 use annalist_dynamodb::aws_sdk_dynamodb::types::AttributeValue;
 use annalist_dynamodb::{Config, DynamoStore};
 
-use crate::common::table;
+use crate::table;
 
 /// Drops every batch above a number, or the whole log, and the index, which grows anew. Checkpoints and snapshots stay.
 pub async fn rewind(client: &Client, config: &Config, above: Option<u64>) -> Result<(), BoxError> {
@@ -24,8 +24,12 @@ pub async fn rewind(client: &Client, config: &Config, above: Option<u64>) -> Res
             .send();
         while let Some(key) = pages.next().await {
             let key = key?;
-            let number = key["sk"].as_s().ok().and_then(|sort| u64::from_str_radix(&sort[..16.min(sort.len())], 16).ok());
-            let stays = matches!(room, "b" | "c") && above.is_some_and(|above| number.is_some_and(|n| n <= above));
+            let number = key["sk"]
+                .as_s()
+                .ok()
+                .and_then(|sort| u64::from_str_radix(&sort[..16.min(sort.len())], 16).ok());
+            let stays =
+                matches!(room, "b" | "c") && above.is_some_and(|above| number.is_some_and(|n| n <= above));
             if !stays {
                 client.delete_item().table_name(&table).set_key(Some(key)).send().await?;
             }

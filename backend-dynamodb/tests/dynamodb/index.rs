@@ -36,7 +36,10 @@ async fn an_indexer_may_die_at_every_write_and_another_goes_on() {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
         drop(first);
         assert!(index_of(&table).len() <= writes);
-        assert!(watermark(&table) == 0 || index_of(&table) == whole, "the watermark moved before all was written");
+        assert!(
+            watermark(&table) == 0 || index_of(&table) == whole,
+            "the watermark moved before all was written"
+        );
         table.heal();
         let second = open(&table, at_once()).await;
         let events = read_all(&second, Query::all()).await;

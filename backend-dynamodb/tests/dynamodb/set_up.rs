@@ -51,7 +51,10 @@ async fn a_table_with_other_keys_is_refused() {
         .unwrap();
     let made = client.create_table().table_name(&table).billing_mode(BillingMode::PayPerRequest);
     made.key_schema(key).attribute_definitions(text).send().await.unwrap();
-    misconfigured(DynamoStore::setup_with(&client, &table, &Config::default()).await, "the keys `pk` and `sk`");
+    misconfigured(
+        DynamoStore::setup_with(&client, &table, &Config::default()).await,
+        "the keys `pk` and `sk`",
+    );
     misconfigured(DynamoStore::open(&client, &table, Config::default()).await, "another key schema");
 }
 
@@ -60,9 +63,12 @@ async fn a_log_of_a_later_layout_is_refused() {
     let (client, table) = (client(&url()), unique("layout"));
     DynamoStore::setup_with(&client, &table, &Config::default()).await.unwrap();
     let set = async |layout: &str, works_with: &str| {
-        let update = client.update_item().table_name(&table).update_expression("SET layout = :l, works_with = :w");
+        let update =
+            client.update_item().table_name(&table).update_expression("SET layout = :l, works_with = :w");
         let number = |text: &str| AttributeValue::N(text.to_owned());
-        let update = update.expression_attribute_values(":l", number(layout)).expression_attribute_values(":w", number(works_with));
+        let update = update
+            .expression_attribute_values(":l", number(layout))
+            .expression_attribute_values(":w", number(works_with));
         let text = |text: &str| AttributeValue::S(text.to_owned());
         update.key("pk", text("annalist")).key("sk", text("log")).send().await.unwrap();
     };

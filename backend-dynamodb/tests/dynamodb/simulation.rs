@@ -107,7 +107,8 @@ async fn simulated_writers_leave_one_chain_and_its_index() {
         tasks.spawn(async move {
             for n in 0..30 {
                 let name = stream(&format!("Shared-{}", n % 3));
-                let append = Append::to(&name, ExpectedVersion::Any, [event("Ticked", &[["a", "b"][process % 2]])]);
+                let append =
+                    Append::to(&name, ExpectedVersion::Any, [event("Ticked", &[["a", "b"][process % 2]])]);
                 store.append(append).await.unwrap();
             }
             store

@@ -41,7 +41,8 @@ pub async fn open(table: &MemoryTable, config: Config) -> DynamoStore {
 /// Appends of several shapes over a few streams, types and tags.
 pub async fn medley(store: &DynamoStore, appends: usize) {
     for n in 0..appends {
-        let events = (0..=n % 3).map(|m| event(["Placed", "Paid"][(n + m) % 2], &[["a", "b", "c"][n % 3], "all"]));
+        let events =
+            (0..=n % 3).map(|m| event(["Placed", "Paid"][(n + m) % 2], &[["a", "b", "c"][n % 3], "all"]));
         let append = Append::to(&stream(&format!("Order-{}", n % 4)), ExpectedVersion::Any, events);
         let append = append.write(&stream("Journal"), ExpectedVersion::Any, [event("Noted", &[])]);
         store.append(append).await.unwrap();
@@ -88,7 +89,10 @@ pub fn check_log(table: &MemoryTable) -> u64 {
     let mut before = None;
     for (n, (number, attributes)) in (1..).zip(&batches) {
         assert_eq!(n, *number, "the log has a gap");
-        assert!(before.is_none_or(|before: &Attributes| before["i"] == attributes["p"]), "batch {n} follows another");
+        assert!(
+            before.is_none_or(|before: &Attributes| before["i"] == attributes["p"]),
+            "batch {n} follows another"
+        );
         before = Some(attributes);
     }
     batches.len() as u64
@@ -96,7 +100,9 @@ pub fn check_log(table: &MemoryTable) -> u64 {
 
 /// An index made anew from the log alone.
 pub async fn rebuilt(table: &MemoryTable) -> BTreeMap<Key, Attributes> {
-    let copy = table.copy(|key| key.sort != "watermark" && !room(key).starts_with("/s/") && !room(key).starts_with("/p/"));
+    let copy = table.copy(|key| {
+        key.sort != "watermark" && !room(key).starts_with("/s/") && !room(key).starts_with("/p/")
+    });
     let store = open(&copy, at_once()).await;
     indexed(&store, &copy).await;
     index_of(&copy)

@@ -88,7 +88,12 @@ async fn units_are_those_that_the_readme_tells() {
     read(&store, "look at the head, while nothing happens", Read::log(Query::all()).limit(0)).await;
     read(&store, "read of a stream of 1 event", Read::stream(&stream("Order-7"))).await;
     read(&store, "read of a stream of 100 events", Read::stream(&stream("Long-1"))).await;
-    read(&store, "read of the last event of a stream of 100", Read::stream(&stream("Long-1")).backward().limit(1)).await;
+    read(
+        &store,
+        "read of the last event of a stream of 100",
+        Read::stream(&stream("Long-1")).backward().limit(1),
+    )
+    .await;
     read(&store, "query of a tag, 10 of 150 events", Read::log(Query::tags(["tag-3"])).limit(10)).await;
 
     drop(store);
@@ -96,7 +101,11 @@ async fn units_are_those_that_the_readme_tells() {
     store.read(Read::log(Query::all()).limit(0)).await.unwrap();
     table.take_units();
     store.append(Append::to(&stream("Long-1"), ExpectedVersion::Any, [event(1)])).await.unwrap();
-    told.row("append of 1 event to an old stream that the process does not know: the log", &table.take_units(), "4");
+    told.row(
+        "append of 1 event to an old stream that the process does not know: the log",
+        &table.take_units(),
+        "4",
+    );
 
     let name = CheckpointName::new("mailer").unwrap();
     let owner = store.claim_checkpoint(&name).await.unwrap().owner;
@@ -105,7 +114,10 @@ async fn units_are_those_that_the_readme_tells() {
     store.save_checkpoint(&owner, head).await.unwrap();
     told.row("save of a checkpoint", &table.take_units(), "");
     let schema = SnapshotSchema::new("v1").unwrap();
-    store.save_snapshot(Snapshot::new(&stream("Long-1"), &schema, Version::new(100), vec![0; 3_000])).await.unwrap();
+    store
+        .save_snapshot(Snapshot::new(&stream("Long-1"), &schema, Version::new(100), vec![0; 3_000]))
+        .await
+        .unwrap();
     told.row("save of a snapshot of 3,000 bytes", &table.take_units(), "");
     store.load_snapshot(&stream("Long-1"), &schema, Version::MAX).await.unwrap();
     told.row("load of it", &table.take_units(), "");
@@ -115,7 +127,10 @@ async fn units_are_those_that_the_readme_tells() {
     let table = format!("{head}\n{}", told.rows.join("\n"));
     println!("{table}");
     let readme = include_str!("../../README.md");
-    assert!(readme.contains(&table), "the README tells other units than these; {COMMAND} prints them:\n{table}");
+    assert!(
+        readme.contains(&table),
+        "the README tells other units than these; {COMMAND} prints them:\n{table}"
+    );
 }
 
 /// Consecutive batches must not meet on one partition, which gives 1,000 write units a second.

@@ -11,6 +11,7 @@ mod pages;
 mod plans;
 mod pooler;
 mod resources;
+mod restored;
 mod set_up;
 mod strangers;
 mod support;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{Case, RACED, Reading, rate, sum, timed};
-use crate::subject::{Expected, Result, Subject, Verdict, Volume};
+use crate::subject::{Result, Subject, Volume};
 
 pub(super) async fn run<S: Subject>(case: &Case, volume: Volume, subject: &Arc<S>) -> Result<Vec<Reading>> {
     let each = (volume.racing / case.tasks).max(1);
@@ -23,17 +23,9 @@ pub(super) async fn run<S: Subject>(case: &Case, volume: Volume, subject: &Arc<S
     Ok(vec![rate(events, took)])
 }
 
-/// Reads the version, appends there, and begins again on a conflict; making the request is part of the loop here.
 async fn write<S: Subject>(subject: Arc<S>, first: u64, events: u64) -> Result<u64> {
     for n in first..first + events {
-        loop {
-            let version = subject.version(RACED).await?;
-            let append = subject.prepare(RACED, Expected::Version(version), n, 1)?;
-            if subject.append(append).await? == Verdict::Written {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        subject.append_next(RACED, n).await?;
     }
     Ok(events)
 }

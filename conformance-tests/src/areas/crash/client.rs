@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use annalist_core::{Append, ExpectedVersion};
+use annalist_core::{Append, CheckpointName, ExpectedVersion, Position};
 use rand::Rng;
 
 use crate::agent::{Ask, Load, Told, Traffic};
 use crate::areas::proc::{place, until_fenced};
-use crate::history::Recorder;
 use crate::history::merge::Merged;
+use crate::history::{Recorder, Session};
 use crate::{Cx, Failure, Verdict, checkpoint, checks, ensure, ensure_eq, events, stream};
 
 checks! {
@@ -21,9 +21,15 @@ checks! {
     }
     client_pause {
         guarantee: "S5", level: 3, kind: Stochastic,
-        needs: [Processes], hooks: [Agent],
+        needs: [Processes, StoppedProcesses], hooks: [Agent],
         summary: "A writer that is stopped for long and goes on keeps nobody waiting, is told nothing false, and stays fenced if its checkpoint was claimed meanwhile.",
         likely_cause: "a process that believes in its lease, and writes after another one has taken over",
+    }
+    client_overdue {
+        guarantee: "S5", level: 3, kind: Stochastic,
+        needs: [Processes], hooks: [Agent],
+        summary: "A writer that was stopped for long and goes on, with what it was about long overdue, is told nothing false, and stays fenced once its checkpoint is claimed.",
+        likely_cause: "a process that believes in its lease; an answer that is told as definite because it came late",
     }
 }
 
@@ -54,6 +60,22 @@ async fn client_kill(cx: Cx) -> Verdict {
 }
 
 async fn client_pause(cx: Cx) -> Verdict {
+    stopped(cx, "client_pause", Others::WhileStopped).await
+}
+
+async fn client_overdue(cx: Cx) -> Verdict {
+    stopped(cx, "client_overdue", Others::Afterwards).await
+}
+
+/// When others claim and write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    WhileStopped,
+    Afterwards,
+}
+
+/// Stops an owner and a writer in the middle of their work, and lets them go on.
+async fn stopped(cx: Cx, check: &'static str, others: Others) -> Verdict {
     let (rounds, long) = (cx.scale(2), cx.patience() / 15);
     cx.minimum_ops(rounds);
     let (recorder, mut merged) = (Recorder::through_faults(), Merged::default());
@@ -75,15 +97,19 @@ async fn client_pause(cx: Cx) -> Verdict {
         owner.pause().await?;
         writer.pause().await?;
 
-        let claimed = cx.within("claiming beside a stopped owner", cx.checkpoints().claim_checkpoint(&name));
-        let resumed = claimed.await??.checkpoint.map(|stored| stored.position);
-        let beside = here.append(Append::to(&stream("Order-1"), ExpectedVersion::Any, events(2)));
-        cx.within("an append beside a stopped writer", beside).await??;
+        let mut resumed = None;
+        if others == Others::WhileStopped {
+            resumed = Some(take_over(&cx, &here, &name).await?);
+        }
         // The length of the fault, not a wait for anything.
         tokio::time::sleep(long).await;
-
         owner.resume()?;
         writer.resume()?;
+        let resumed = match resumed {
+            Some(resumed) => resumed,
+            None => take_over(&cx, &here, &name).await?,
+        };
+
         let (acknowledged, _) = until_fenced(&mut owner).await?;
         ensure!(
             acknowledged <= resumed,
@@ -99,5 +125,13 @@ async fn client_pause(cx: Cx) -> Verdict {
         cx.count_op();
     }
     recorder.add(merged.operations());
-    recorder.judge(&cx, "client_pause").await
+    recorder.judge(&cx, check).await
+}
+
+/// Claims the checkpoint of an owner elsewhere, and appends beside a writer elsewhere; gives the place where the new owner goes on.
+async fn take_over(cx: &Cx, here: &Session, name: &CheckpointName) -> Verdict<Option<Position>> {
+    let claimed = cx.within("a claim beside another owner", cx.checkpoints().claim_checkpoint(name)).await?;
+    let beside = here.append(Append::to(&stream("Order-1"), ExpectedVersion::Any, events(2)));
+    cx.within("an append beside another writer", beside).await??;
+    Ok(claimed?.checkpoint.map(|stored| stored.position))
 }

@@ -48,7 +48,7 @@ pub const MUTANTS: &[Mutant] = &[
         name: "owner_believed_in_the_process",
         guarantee: "S5",
         twin: "a lease: who claimed once goes on writing, and takes over again where it is refused",
-        expected: &["proc.checkpoint_fence", "crash.client_pause"],
+        expected: &["proc.checkpoint_fence", "crash.client_pause", "crash.client_overdue"],
         make: || served(OwnerBelieved),
     },
     Mutant {
