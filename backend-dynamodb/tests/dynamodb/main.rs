@@ -7,6 +7,7 @@ mod common;
 
 mod index;
 mod memory;
+mod model;
 
 mod set_up;
 mod simulation;
