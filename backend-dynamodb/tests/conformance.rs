@@ -113,6 +113,11 @@ impl Harness for Dynamo {
         }
     }
 
+    /// The server does one thing at a time, and flushes each write.
+    fn checks_at_once(&self) -> usize {
+        8
+    }
+
     async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
         let url = Shared::get()?.url();
         self.stores.open(&url, &url, namespace).await
