@@ -101,6 +101,7 @@ fn key_of(text: &str) -> Result<(String, String), Error> {
 }
 
 /// What connects without encryption.
+#[doc(hidden)]
 pub fn plain_http() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
