@@ -63,7 +63,7 @@ DECLARE
     newest bigint;
     -- The last write, check and condition of the appends before the present one.
     w int := 0; c int := 0; k int := 0;
-    known record; kind int; subject bigint; found bigint; actual bigint; base bigint; before bigint[]; start bigint[];
+    known record; kind int; subject bigint; found bigint; actual bigint; base bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' OR current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM {schema}.make_fit_v1();
@@ -110,8 +110,7 @@ BEGIN
     IF holds AND events = 0 THEN
         RETURN;
     END IF;
-    -- Whether ids were used before, the index tells by itself; to look for each first costs a fifth of all. That nothing of it stays then takes a
-    -- subtransaction.
+    -- Whether ids were used before, the index tells by itself, without a look for each. That nothing of it stays then takes a subtransaction.
     IF holds THEN
         BEGIN
             PERFORM {schema}.insert_v1(newest, 1, writes, versions, w_stream, w_events, w_first, w_offset, w_size,

@@ -50,7 +50,7 @@ const HEAD: &str = "l.id, NULL::timestamptz, CASE WHEN pg_is_in_recovery() THEN 
 
 // `LIMIT (SELECT …)` keeps the number from the planner: it then counts on a tenth of the rows and goes along the index. By the number itself,
 // and before there are statistics, it sorts. What it may sort is bounded by the statements: positions and versions are dense, so that a page of
-// events has as many of them.
+// events has as many of them. So it is with the bounds of a page: a plan that knew them would be made anew for each.
 
 fn order(direction: Direction) -> &'static str {
     match direction {
@@ -72,15 +72,15 @@ pub(crate) async fn stream(
     let to = to.min(read.fixed_version().unwrap_or(Version::MAX));
     let order = order(read.direction());
     let (low, high) = match read.direction() {
-        Direction::Forward => ("$2", "least($3, $2 + $4 - 1)"),
-        Direction::Backward => ("greatest($2, least($3, (SELECT version FROM v)) - $4 + 1)", "$3"),
+        Direction::Forward => ("(SELECT $2)", "(SELECT least($3, $2 + $4 - 1))"),
+        Direction::Backward => ("(SELECT greatest($2, least($3, version) - $4 + 1) FROM v)", "(SELECT $3)"),
     };
     let text = format!(
         "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state), v AS MATERIALIZED (SELECT coalesce(
-            (SELECT version FROM {schema}.event WHERE stream = $1 ORDER BY version DESC LIMIT 1), 0) AS version)
+            (SELECT version FROM {schema}.event WHERE stream = (SELECT $1) ORDER BY version DESC LIMIT 1), 0) AS version)
         SELECT l.head, v.version, {HEAD} FROM l, v UNION ALL (
             SELECT {EVENT_OF_STREAM} FROM {schema}.event e
-            WHERE e.stream = $1 AND e.version >= {low} AND e.version <= {high} ORDER BY e.version {order} LIMIT (SELECT $4))"
+            WHERE e.stream = (SELECT $1) AND e.version >= {low} AND e.version <= {high} ORDER BY e.version {order} LIMIT (SELECT $4))"
     );
     let call = sqlx::query(AssertSqlSafe(text))
         .bind(stream.as_str())
@@ -165,8 +165,8 @@ fn page_events(read: &Read) -> i64 {
 fn all_of(schema: &Schema, direction: Direction) -> String {
     let order = order(direction);
     let (low, high) = match direction {
-        Direction::Forward => ("$1", "least($2, $1 + $3)"),
-        Direction::Backward => ("greatest($1, least($2, (SELECT head FROM l)) - $3)", "$2"),
+        Direction::Forward => ("(SELECT $1)", "(SELECT least($2, $1 + $3))"),
+        Direction::Backward => ("(SELECT greatest($1, least($2, head) - $3) FROM l)", "(SELECT $2)"),
     };
     format!(
         "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state)

@@ -86,8 +86,8 @@ impl Config {
         config.queue_appends_max = self.queue_appends_max;
         config.batch_appends_max = self.batch_appends_max;
         config.timeout = self.timeout;
-        // No reply gets lost on its way from a thread: what takes long is still being done.
-        config.attempt_timeout = self.timeout;
+        // No reply gets lost on its way from a thread: what takes long is still being done, and is waited for until the deadlines of the appends.
+        config.attempt_timeout = Duration::MAX;
         config.mates = group_commit::Mates::InOrder;
         config
     }

@@ -1,5 +1,6 @@
 //! The facts about the log that admission asks for, in the transaction that commits what it accepts.
 
+use std::cell::RefCell;
 use std::time::SystemTime;
 
 use annalist_core::{Append, Error, EventId, NewEvent, Position, Query, Receipt, StreamId, Version, backend};
@@ -7,9 +8,10 @@ use annalist_engine::admission::{Facts, Stored, Verdict, admit};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error;
+use crate::insert::{Inserter, Place};
 use crate::log::Seen;
 use crate::query;
-use crate::row::{EVENT, Id, Rows, clamped, joined, micros, number};
+use crate::row::{EVENT, Id, Rows, number};
 
 /// The log in a transaction that has the lock: nobody else changes it.
 pub(crate) struct Locked<'c> {
@@ -17,19 +19,16 @@ pub(crate) struct Locked<'c> {
     seen: Seen,
     /// The highest id that stands in the log. Ids are mostly made in the order of time, and one above it need not be looked for.
     highest: Option<Id>,
-    now: SystemTime,
+    /// Made for the first append that is accepted.
+    inserter: Option<Inserter<'c>>,
+    /// The stream that was looked at last, and its version: it is asked for to decide, and again to write.
+    last: RefCell<Option<(StreamId, Version)>>,
 }
-
-/// What the log makes of an event that says nothing of its content.
-const CONTENT_TYPE_DEFAULT: &str = "application/json";
 
 impl<'c> Locked<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Result<Self, Error> {
-        const HIGHEST: &str = "SELECT id FROM event INDEXED BY event_id ORDER BY id DESC LIMIT 1";
-        let seen = Seen::by(connection)?;
-        let mut statement = connection.prepare_cached(HIGHEST).map_err(error::of_file)?;
-        let highest = statement.query_row([], |row| row.get(0)).optional().map_err(error::of_file)?;
-        Ok(Self { connection, seen, highest, now: SystemTime::now() })
+        let (seen, highest) = Seen::with_highest(connection)?;
+        Ok(Self { connection, seen, highest, inserter: None, last: RefCell::default() })
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -45,54 +44,29 @@ impl<'c> Locked<'c> {
     }
 
     fn insert(&mut self, append: &Append) -> Result<Receipt, Error> {
-        const TEXT: &str = "INSERT INTO event
-            (position, append_offset, append_size, version, id, recorded_at, stream, type, content_type, data, metadata, tags)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        let mut statement = self.connection.prepare_cached(TEXT).map_err(error::of_file)?;
-        let (mut offset, size, now) = (0_i64, append.event_count() as i64, micros(self.now));
+        let mut inserter = match self.inserter.take() {
+            Some(inserter) => inserter,
+            None => Inserter::new(self.connection, SystemTime::now())?,
+        };
+        let (mut offset, size) = (0, append.event_count());
         let mut written = Vec::with_capacity(append.writes().len());
         for write in append.writes().iter().filter(|write| !write.events.is_empty()) {
-            let first = self.version(&write.stream)?.next();
-            let mut version = clamped(first.get());
+            let before = self.version(&write.stream)?;
+            let mut version = before;
             let mut positions = Vec::with_capacity(write.events.len());
             for event in &write.events {
-                let position = self.seen.head + 1;
-                let id = Id(event.id().as_uuid());
-                let content_type = Some(event.content_type()).filter(|given| *given != CONTENT_TYPE_DEFAULT);
-                let metadata = (!event.metadata().is_none()).then(|| event.metadata().as_str());
-                let inserted = statement.execute(params![
-                    clamped(position),
-                    offset,
-                    size,
-                    version,
-                    id,
-                    now,
-                    write.stream.as_str(),
-                    event.event_type().as_str(),
-                    content_type,
-                    &event.data()[..],
-                    metadata,
-                    joined(event.tags()),
-                ]);
-                inserted.map_err(error::of_file)?;
-                self.insert_tags(position, event)?;
-                self.seen.head = position;
-                self.highest = self.highest.max(Some(id));
+                version = version.next();
+                let place = Place { offset, size, version: version.get() };
+                self.seen.head = inserter.insert(&write.stream, place, event)?;
+                self.highest = self.highest.max(Some(Id(event.id().as_uuid())));
                 positions.push(self.seen.head());
-                (offset, version) = (offset + 1, version + 1);
+                offset += 1;
             }
-            written.push(backend::written(write.stream.clone(), first, positions));
+            self.last.replace(Some((write.stream.clone(), version)));
+            written.push(backend::written(write.stream.clone(), before.next(), positions));
         }
+        self.inserter = Some(inserter);
         Ok(backend::receipt(false, written))
-    }
-
-    fn insert_tags(&self, position: u64, event: &NewEvent) -> Result<(), Error> {
-        const TEXT: &str = "INSERT INTO event_tag (tag, position) VALUES (?1, ?2)";
-        for tag in event.tags() {
-            let mut statement = self.connection.prepare_cached(TEXT).map_err(error::of_file)?;
-            statement.execute(params![tag.as_str(), clamped(position)]).map_err(error::of_file)?;
-        }
-        Ok(())
     }
 
     fn look_up(&self, stream: &StreamId, id: EventId, event: &NewEvent) -> Result<Option<Stored>, Error> {
@@ -119,7 +93,13 @@ impl<'c> Locked<'c> {
 
 impl Facts for Locked<'_> {
     fn version(&self, stream: &StreamId) -> Result<Version, Error> {
-        version(self.connection, stream)
+        let mut last = self.last.borrow_mut();
+        if let Some((_, version)) = last.as_ref().filter(|(name, _)| name == stream) {
+            return Ok(*version);
+        }
+        let version = version(self.connection, stream)?;
+        *last = Some((stream.clone(), version));
+        Ok(version)
     }
 
     fn stored(&self, stream: &StreamId, event: &NewEvent) -> Result<Option<Stored>, Error> {

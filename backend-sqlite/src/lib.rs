@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod error;
 mod facts;
+mod insert;
 mod log;
 mod open;
 mod query;

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock};
 
 use annalist_core::{Error, EventId, LogId, Position, backend};
 use annalist_engine::{HeadWatch, Pace};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error;
 use crate::row::{Id, number};
@@ -61,10 +61,20 @@ impl Seen {
     pub(crate) fn by(connection: &Connection) -> Result<Self, Error> {
         const TEXT: &str = "SELECT id, coalesce((SELECT max(position) FROM event), 0) FROM log";
         let mut statement = connection.prepare_cached(TEXT).map_err(error::of_file)?;
-        let seen = statement.query_row([], |row| {
-            Ok(Self { log: LogId::from_uuid(row.get::<_, Id>(0)?.0), head: number(row.get(1)?) })
-        });
+        statement.query_row([], Self::of).map_err(error::of_file)
+    }
+
+    /// The same, and the highest id in the log.
+    pub(crate) fn with_highest(connection: &Connection) -> Result<(Self, Option<Id>), Error> {
+        const TEXT: &str = "SELECT id, coalesce((SELECT max(position) FROM event), 0),
+            (SELECT id FROM event INDEXED BY event_id ORDER BY id DESC LIMIT 1) FROM log";
+        let mut statement = connection.prepare_cached(TEXT).map_err(error::of_file)?;
+        let seen = statement.query_row([], |row| Ok((Self::of(row)?, row.get(2)?)));
         seen.map_err(error::of_file)
+    }
+
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { log: LogId::from_uuid(row.get::<_, Id>(0)?.0), head: number(row.get(1)?) })
     }
 
     pub(crate) fn position(self, number: u64) -> Position {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use annalist_core::{Error, ErrorKind};
@@ -27,11 +27,16 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long readers are waited for, so that the write-ahead log can begin anew.
 const READERS_WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// How often the size of the write-ahead log is looked at most: the look costs as much as a small transaction, and little is written meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
 type Works = Vec<Box<dyn Work>>;
 
 pub(crate) struct Serving {
     path: PathBuf,
     wal_bytes_max: u64,
+    /// When the write-ahead log was looked at last.
+    looked_at: Option<Instant>,
     /// The size at which shortening the write-ahead log is tried again.
     shorten_at: u64,
     is_contended: Arc<AtomicBool>,
@@ -43,12 +48,21 @@ pub(crate) struct Serving {
 impl Serving {
     pub(crate) fn new(path: &Path, wal_bytes_max: u64, is_contended: Arc<AtomicBool>) -> Self {
         let path = path.to_owned();
-        Self { path, wal_bytes_max, shorten_at: wal_bytes_max, is_contended, courtesy: 0, link: None }
+        Self {
+            path,
+            wal_bytes_max,
+            looked_at: None,
+            shorten_at: wal_bytes_max,
+            is_contended,
+            courtesy: 0,
+            link: None,
+        }
     }
 
     /// Serves the queue until nobody can put anything into it any more.
     pub(crate) fn run(mut self, queue: &Receiver<Slot>) {
-        while let Ok(first) = queue.recv() {
+        let mut watch = Watch::default();
+        while let Some(first) = watch.next(queue) {
             let mut slots = vec![first];
             slots.extend(queue.try_iter().take(WORKS_MAX - 1));
             self.turn(&slots);
@@ -161,6 +175,10 @@ impl Serving {
     /// The write-ahead log begins anew by itself whenever all of it is in the file and nobody reads. Where reads overlap without end, they are waited for.
     fn keep_log_short(&mut self) {
         let Some(link) = &self.link else { return };
+        if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL) {
+            return;
+        }
+        self.looked_at = Some(Instant::now());
         let size = wal_bytes(&link.connection).unwrap_or_default();
         if size <= self.shorten_at {
             return;
@@ -170,6 +188,33 @@ impl Serving {
             warn!(bytes = size, "somebody reads without end: the write-ahead log cannot begin anew");
         }
         self.shorten_at = if is_short { self.wal_bytes_max } else { size + self.wal_bytes_max / 4 };
+    }
+}
+
+/// How long the queue is watched before the thread sleeps: somewhat longer than it takes an answer to wake a caller, and him to send his next work.
+const WATCH: Duration = Duration::from_micros(100);
+
+/// Watches the queue for a moment before it sleeps, as long as that pays: to wake a thread on a core that sleeps can take as long as half a flush.
+#[derive(Default)]
+struct Watch {
+    /// Whether the last work came so soon that it would have been seen.
+    pays: bool,
+}
+
+impl Watch {
+    /// The next in the queue, or nothing where nobody can put anything into it any more.
+    fn next(&mut self, queue: &Receiver<Slot>) -> Option<Slot> {
+        let begun = Instant::now();
+        while self.pays && begun.elapsed() < WATCH {
+            match queue.try_recv() {
+                Ok(slot) => return Some(slot),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
+        let slot = queue.recv().ok();
+        self.pays = begun.elapsed() < WATCH;
+        slot
     }
 }
 

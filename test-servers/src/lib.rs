@@ -19,9 +19,11 @@
 //! ```
 
 mod account;
+mod cache;
 mod debian;
 pub mod dynamodb;
 mod error;
+pub mod kafka;
 mod keeper;
 mod left;
 pub mod pgbouncer;

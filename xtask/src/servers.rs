@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use annalist_test_servers::{Left, dynamodb, pgbouncer, postgres};
+use annalist_test_servers::{Left, dynamodb, kafka, pgbouncer, postgres};
 
 use crate::Result;
 use crate::workspace::Package;
@@ -18,7 +18,7 @@ pub(crate) struct Service {
 }
 
 /// All services; another one is another entry here.
-pub(crate) static SERVICES: [Service; 2] = [
+pub(crate) static SERVICES: [Service; 3] = [
     Service {
         name: "postgres",
         variable: "ANNALIST_TEST_POSTGRES_URL",
@@ -34,6 +34,11 @@ pub(crate) static SERVICES: [Service; 2] = [
         variable: "ANNALIST_TEST_DYNAMODB_URL",
         start: || Ok(Box::new(dynamodb::Server::start()?)),
     },
+    Service {
+        name: "kafka",
+        variable: "ANNALIST_TEST_KAFKA_URL",
+        start: || Ok(Box::new(kafka::Server::start()?)),
+    },
 ];
 
 /// A server that ends when this is dropped.
@@ -44,33 +49,25 @@ pub(crate) trait Running {
     fn leave(self: Box<Self>) -> Result<Left>;
 }
 
-impl Running for postgres::Server {
-    fn url(&self) -> String {
-        self.url()
-    }
+macro_rules! running {
+    ($($technology:ident),*) => {$(
+        impl Running for $technology::Server {
+            fn url(&self) -> String {
+                self.url()
+            }
 
-    fn version(&self) -> String {
-        self.version()
-    }
+            fn version(&self) -> String {
+                self.version()
+            }
 
-    fn leave(self: Box<Self>) -> Result<Left> {
-        Ok(postgres::Server::leave(*self)?)
-    }
+            fn leave(self: Box<Self>) -> Result<Left> {
+                Ok($technology::Server::leave(*self)?)
+            }
+        }
+    )*};
 }
 
-impl Running for dynamodb::Server {
-    fn url(&self) -> String {
-        self.url()
-    }
-
-    fn version(&self) -> String {
-        self.version()
-    }
-
-    fn leave(self: Box<Self>) -> Result<Left> {
-        Ok(dynamodb::Server::leave(*self)?)
-    }
-}
+running!(postgres, dynamodb, kafka);
 
 impl Service {
     /// Its backend needs it, and whatever is built on that; so does the package whose tests start servers themselves.

@@ -6,6 +6,8 @@ mod disk;
 mod files;
 mod locks;
 mod pages;
+mod processes;
+mod replies;
 mod resources;
 mod support;
 mod wal;

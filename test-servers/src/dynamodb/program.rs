@@ -1,19 +1,16 @@
 //! The server's program, which cargo builds once for this user.
 //!
-//! It is kept among the user's caches, outside of any workspace and of what is built there, since it takes minutes to build.
+//! It is kept among the user's caches, since it takes minutes to build.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::account::{private_folder, temporary};
-use crate::error::{Context, Error, Result};
+use crate::account::temporary;
+use crate::cache;
+use crate::error::{Error, Result};
 
 const PACKAGE: &str = "dynoxide-rs";
 
-/// Another one goes to a folder of its own.
 const VERSION: &str = "3.2.0";
 
 /// The server and its command line, without what else is in the package.
@@ -32,21 +29,13 @@ pub fn install() -> Result<()> {
 /// Where the program is, after it was installed if need be.
 pub(crate) fn installed() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    installed_in(&cache()?, Path::new(&cargo))
+    installed_in(&cache::folder(&format!("{PACKAGE}-{VERSION}"))?, Path::new(&cargo))
 }
 
-fn installed_in(cache: &Path, cargo: &Path) -> Result<PathBuf> {
-    let root = cache.join(format!("{PACKAGE}-{VERSION}"));
+fn installed_in(root: &Path, cargo: &Path) -> Result<PathBuf> {
     let program = root.join("bin/dynoxide");
-    if !program.exists() {
-        std::fs::create_dir_all(&root).context(root.display())?;
-        let lock = File::create(root.join("lock")).context(root.display())?;
-        flock(&lock, FlockOperation::LockExclusive).context(root.display())?;
-        // Cargo puts it there whole, by a rename; somebody may have had that done in the meantime.
-        if !program.exists() {
-            build(&root, cargo)?;
-        }
-    }
+    // Cargo puts it there by a rename.
+    cache::once(root, &program, || build(root, cargo))?;
     Ok(program)
 }
 
@@ -71,16 +60,6 @@ fn build(root: &Path, cargo: &Path) -> Result<()> {
     }
 }
 
-/// The user's folder for what can be made again.
-fn cache() -> Result<PathBuf> {
-    let of_user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let at_home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".cache"));
-    match of_user.or_else(at_home) {
-        Some(caches) => Ok(caches.join("annalist")),
-        None => private_folder(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_there_is_not_built_again() {
         let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join(format!("{PACKAGE}-{VERSION}/bin"));
+        let bin = folder.path().join("bin");
         std::fs::create_dir_all(&bin).unwrap();
         std::fs::write(bin.join("dynoxide"), "").unwrap();
         assert_eq!(installed_in(folder.path(), Path::new("/bin/false")).unwrap(), bin.join("dynoxide"));

@@ -1,5 +1,6 @@
 //! Whole histories of several processes, which one order must explain.
 
+use annalist_core::Capability;
 use futures::future::try_join_all;
 use rand::Rng;
 
@@ -47,25 +48,31 @@ async fn linearizable(cx: Cx) -> Verdict {
 }
 
 async fn kill_storm(cx: Cx) -> Verdict {
-    let (kills, mut rng) = (cx.scale(6), cx.rng());
+    let (kills, mut rng) = (cx.scale(12), cx.rng());
     cx.minimum_ops(kills);
+    let stops = cx.capabilities().has(Capability::StoppedProcesses);
     let (mut agents, mut merged) = (cx.agents(PROCESSES).await?, Merged::default());
     let mut numbers = 1..;
     for (agent, number) in agents.iter_mut().zip(&mut numbers) {
         agent.ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
     }
     for (kill, number) in (0..kills).zip(&mut numbers) {
-        // One is stopped meanwhile, and the others are at work.
-        let (killed, stopped) = (kill % PROCESSES, (kill + 1) % PROCESSES);
-        agents[stopped].pause().await?;
-        let at_work = agents.iter_mut().enumerate().filter(|(place, _)| *place != stopped);
+        // One is stopped meanwhile, where that keeps nobody waiting, and the others are at work.
+        let killed = kill % PROCESSES;
+        let stopped = stops.then_some((kill + 1) % PROCESSES);
+        if let Some(stopped) = stopped {
+            agents[stopped].pause().await?;
+        }
+        let at_work = agents.iter_mut().enumerate().filter(|(place, _)| Some(*place) != stopped);
         let lines = rng.random_range(10..40);
         for notes in try_join_all(at_work.map(|(_, agent)| agent.notes(lines))).await? {
             merged.note_all(notes);
         }
         let agent = std::mem::replace(&mut agents[killed], cx.agent().await?);
         merged.note_all(agent.kill().await?);
-        agents[stopped].resume()?;
+        if let Some(stopped) = stopped {
+            agents[stopped].resume()?;
+        }
         agents[killed].ask(&Ask::Traffic(Traffic::of(&cx, number, Load::Mixed))).await?;
         cx.count_op();
     }
