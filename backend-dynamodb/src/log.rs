@@ -71,6 +71,12 @@ impl State {
         }
     }
 
+    /// Up to where what the index says and what the tail holds are of one log: the watermark, which others may have moved beyond the newest batch that is
+    /// known here.
+    pub(crate) fn covered(&self) -> u64 {
+        self.watermark.min(self.tail.head().number)
+    }
+
     /// By how many batches the index is behind.
     pub(crate) fn lag(&self) -> u64 {
         self.tail.head().number.saturating_sub(self.watermark)

@@ -84,7 +84,8 @@ impl Log {
     ) -> Result<Lookups, Error> {
         let (wanted, log, as_of) = {
             let state = self.state();
-            (Wanted::new(&state.tail, state.watermark, appends), state.tail.log(), state.watermark)
+            let as_of = state.covered();
+            (Wanted::new(&state.tail, as_of, appends), state.tail.log(), as_of)
         };
         let Wanted { versions, streams, ids, conditions } = wanted;
         let mut lookups =

@@ -5,10 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod behind;
 mod index;
 mod memory;
 mod model;
-
 mod set_up;
 mod simulation;
 mod support;

@@ -12,6 +12,7 @@ use annalist_dynamodb::testing::{
     Attributes, Condition, Failure, Fate, Found, Item, Key, PARTITION, Range, SORT, Table,
 };
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// The service's limit of an item, and of the items in one answer to a query.
@@ -56,6 +57,8 @@ pub struct MemoryTable {
     state: Arc<Mutex<State>>,
     /// The shortest and the longest time that a request takes.
     latency: Option<(Duration, Duration)>,
+    /// Writes of several items wait until this is so.
+    open: Option<watch::Receiver<bool>>,
 }
 
 impl fmt::Debug for MemoryTable {
@@ -122,6 +125,13 @@ impl MemoryTable {
     pub fn slow(mut self, from: Duration, to: Duration) -> Self {
         self.latency = Some((from, to));
         self
+    }
+
+    /// Whoever has this clone writes several items at once only when it is told to, and so no index.
+    pub fn held(mut self) -> (Self, watch::Sender<bool>) {
+        let (gate, open) = watch::channel(true);
+        self.open = Some(open);
+        (self, gate)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,6 +241,9 @@ impl Table for MemoryTable {
 
     async fn put_all(&self, items: &[Item]) -> Result<Vec<Item>, Failure> {
         assert!(items.len() <= 25);
+        if let Some(open) = &self.open {
+            open.clone().wait_for(|open| *open).await.unwrap();
+        }
         self.carry_out(|state| items.iter().try_for_each(|item| state.write(item))).await?;
         Ok(Vec::new())
     }
