@@ -245,6 +245,23 @@ impl Table for AwsTable {
         left.map(|mut delete| key(&mut delete.key)).collect()
     }
 
+    async fn scan(&self, prefix: &str, after: Option<&Key>) -> Result<(Vec<Key>, Option<Key>), Failure> {
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .filter_expression("begins_with(#p, :p)")
+            .projection_expression("#p, #s")
+            .expression_attribute_names("#p", PARTITION)
+            .expression_attribute_names("#s", SORT)
+            .expression_attribute_values(":p", AttributeValue::S(prefix.to_owned()))
+            .set_exclusive_start_key(after.map(key_attributes));
+        let answer = request.send().await.map_err(judge)?;
+        let keys = answer.items.unwrap_or_default().iter_mut().map(key).collect::<Result<_, _>>()?;
+        Ok((keys, answer.last_evaluated_key.map(|mut last| key(&mut last)).transpose()?))
+    }
+
     async fn create(&self) -> Result<(), Failure> {
         let mut is_made = false;
         loop {

@@ -42,7 +42,7 @@ fn of_service(error: &impl ProvideErrorMetadata, status: u16) -> (Fate, ErrorKin
     let said = error.message().unwrap_or_default();
     let kind = match code {
         "ResourceNotFoundException" => {
-            ErrorKind::Misconfigured("the table does not exist: run its set-up".into())
+            ErrorKind::Misconfigured("the table does not exist in this region: run its set-up".into())
         }
         "AccessDeniedException" => {
             ErrorKind::Misconfigured("the credentials lack a permission on the table".into())

@@ -96,6 +96,37 @@ impl Keys {
     }
 }
 
+/// What stands under a key, as far as it belongs to the log or to its index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    Batch(u64),
+    /// A part of the batch with this number and id.
+    Chunk(u64, Uuid),
+    Index,
+}
+
+impl Keys {
+    /// The beginning of all partition keys but that of the log's own items.
+    pub(crate) fn prefix(&self) -> String {
+        format!("{}/", self.namespace)
+    }
+
+    /// `None` for what has nothing to do with the log, and for other namespaces.
+    pub(crate) fn room(&self, key: &Key) -> Option<Room> {
+        let (room, _) = key.partition.strip_prefix(&self.prefix())?.split_once('/')?;
+        match room {
+            "b" => number_of(&key.sort).map(Room::Batch),
+            "c" => {
+                let (number, rest) = key.sort.split_once('/')?;
+                let (id, _) = rest.split_once('/')?;
+                Some(Room::Chunk(number_of(number)?, Uuid::try_parse(id).ok()?))
+            }
+            "s" | "p" => Some(Room::Index),
+            _ => None,
+        }
+    }
+}
+
 /// The number at the end of a sort key, or after its first letter.
 pub(crate) fn number_of(sort: &str) -> Option<u64> {
     let digits = sort.strip_prefix('v').unwrap_or(sort);
@@ -114,6 +145,21 @@ mod tests {
         assert_eq!(partitions.len() as u64, SPREAD);
         assert_eq!(keys.batch(1).partition, keys.batch(1 + SPREAD).partition);
         assert_eq!(number_of(&keys.batch(77).sort), Some(77));
+    }
+
+    #[test]
+    fn a_key_tells_its_room() {
+        let (keys, id) = (Keys::new("shop"), Uuid::now_v7());
+        let stream = StreamId::new("Order-7").expect("a name");
+        assert_eq!(keys.room(&keys.batch(77)), Some(Room::Batch(77)));
+        assert_eq!(keys.room(&keys.chunk(77, id, 3)), Some(Room::Chunk(77, id)));
+        assert_eq!(keys.room(&keys.stream(&stream, Version::FIRST)), Some(Room::Index));
+        assert_eq!(keys.room(&keys.place(Mark::Tag, "a/b", 1)), Some(Room::Index));
+        let schema = SnapshotSchema::new("s").expect("a name");
+        for other in [keys.log(), keys.watermark(), keys.snapshot(&stream, &schema, Version::FIRST)] {
+            assert_eq!(keys.room(&other), None);
+        }
+        assert_eq!(keys.room(&Keys::new("shop2").batch(1)), None);
     }
 
     #[test]

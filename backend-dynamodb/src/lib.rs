@@ -17,6 +17,7 @@ mod log;
 mod lookup;
 mod open;
 mod read;
+mod rebuild;
 mod requests;
 mod scan;
 mod schema;
@@ -37,4 +38,5 @@ pub mod testing {
 #[doc(no_inline)]
 pub use aws_sdk_dynamodb;
 pub use config::Config;
+pub use rebuild::{Rebuild, Rebuilt};
 pub use store::DynamoStore;

@@ -111,7 +111,7 @@ impl DynamoStore {
     }
 }
 
-fn aws(client: &Client, table: &str) -> Result<Arc<dyn Table>, Error> {
+pub(crate) fn aws(client: &Client, table: &str) -> Result<Arc<dyn Table>, Error> {
     check_table(table)?;
     Ok(Arc::new(AwsTable::new(without_retries(client), table)))
 }

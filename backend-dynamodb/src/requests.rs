@@ -141,6 +141,16 @@ impl Requests {
         self.until(deadline, || self.table.query(range)).await.map_err(of_reading)
     }
 
+    /// The keys of a part of the table, and where to go on.
+    pub(crate) async fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        deadline: Instant,
+    ) -> Result<(Vec<Key>, Option<Key>), Error> {
+        self.until(deadline, || self.table.scan(prefix, after)).await.map_err(of_reading)
+    }
+
     /// Puts an item once, if the condition holds, else gives what stands in its place.
     pub(crate) async fn put_once(
         &self,

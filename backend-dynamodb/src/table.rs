@@ -1,4 +1,4 @@
-//! What is asked of a table: seven requests, each sent once. The one seam between the store and the service.
+//! What is asked of a table: eight requests, each sent once. The one seam between the store and the service.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -202,6 +202,9 @@ pub trait Table: Send + Sync + fmt::Debug + 'static {
 
     /// Deletes up to 25 items; gives the keys that were left for another time.
     async fn delete_all(&self, keys: &[Key]) -> Result<Vec<Key>, Failure>;
+
+    /// The keys of some items whose partition keys begin so, from behind another key on, and where to go on if that is not all.
+    async fn scan(&self, prefix: &str, after: Option<&Key>) -> Result<(Vec<Key>, Option<Key>), Failure>;
 
     /// Makes the table, unless it is there, and sees to it that it can be used.
     async fn create(&self) -> Result<(), Failure>;

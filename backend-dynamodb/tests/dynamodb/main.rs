@@ -6,9 +6,12 @@
 mod common;
 
 mod behind;
+mod faults;
 mod index;
 mod memory;
 mod model;
+mod net;
+mod rebuild;
 mod set_up;
 mod simulation;
 mod support;

@@ -151,11 +151,16 @@ impl MemoryTable {
         self.state().items.clone()
     }
 
+    /// A table with these items.
+    pub fn of(items: impl IntoIterator<Item = (Key, Attributes)>) -> Self {
+        let table = Self::default();
+        table.state().items = items.into_iter().collect();
+        table
+    }
+
     /// A table of its own with some of the items.
     pub fn copy(&self, keep: impl Fn(&Key) -> bool) -> Self {
-        let copy = Self::default();
-        copy.state().items = self.items().into_iter().filter(|(key, _)| keep(key)).collect();
-        copy
+        Self::of(self.items().into_iter().filter(|(key, _)| keep(key)))
     }
 
     /// What was asked since the last time.
@@ -252,13 +257,29 @@ impl Table for MemoryTable {
         assert!(keys.len() <= 25);
         self.carry_out(|state| {
             for key in keys {
+                if state.writes_left == Some(0) {
+                    return Err(lost());
+                }
+                state.writes_left = state.writes_left.map(|left| left - 1);
                 if let Some(gone) = state.items.remove(key) {
                     state.units.wrote(key, size(key, &gone));
                 }
             }
+            Ok(Vec::new())
         })
-        .await;
-        Ok(Vec::new())
+        .await
+    }
+
+    async fn scan(&self, prefix: &str, after: Option<&Key>) -> Result<(Vec<Key>, Option<Key>), Failure> {
+        const ITEMS: usize = 50;
+        let found = self.carry_out(|state| {
+            let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.clone()));
+            let keys: Vec<Key> =
+                state.items.range((from, Bound::Unbounded)).take(ITEMS).map(|(key, _)| key.clone()).collect();
+            let last = keys.last().filter(|_| keys.len() == ITEMS).cloned();
+            (keys.into_iter().filter(|key| key.partition.starts_with(prefix)).collect(), last)
+        });
+        Ok(found.await)
     }
 
     async fn create(&self) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ fn misconfigured(answer: Result<impl std::fmt::Debug, Error>, says: &str) {
 async fn a_missing_table_is_no_empty_log() {
     let client = client(&url());
     let opened = DynamoStore::open(&client, &unique("missing"), Config::default()).await;
-    misconfigured(opened, "the table does not exist");
+    misconfigured(opened, "the table does not exist in this region");
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_log_that_is_exchanged_is_noticed() {
     assert_eq!(head().await.unwrap().head, annalist_core::Position::START);
     let before = store.log();
     client.delete_table().table_name(&table).send().await.unwrap();
-    misconfigured(head().await, "the table does not exist");
+    misconfigured(head().await, "the table does not exist in this region");
     DynamoStore::setup_with(&client, &table, &Config::default()).await.unwrap();
     head().await.unwrap();
     assert_ne!(store.log(), before);
