@@ -21,6 +21,7 @@
 mod account;
 mod cache;
 mod debian;
+mod disk;
 pub mod dynamodb;
 mod error;
 pub mod kafka;
@@ -31,5 +32,6 @@ mod port;
 pub mod postgres;
 mod process;
 
+pub use disk::Disk;
 pub use error::{Error, Result};
 pub use left::Left;
