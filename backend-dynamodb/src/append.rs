@@ -189,10 +189,10 @@ impl Appender {
     async fn wait_for_turn(&self, deadline: Instant) -> Result<(), Error> {
         loop {
             let head = self.log.head();
-            let Turn::LookAt(turn) = self.log.turn() else { return Ok(()) };
-            sleep_until(turn.min(deadline)).await;
+            let Turn::Look { from, upto } = self.log.turn() else { return Ok(()) };
+            sleep_until(from.min(deadline)).await;
             self.log.sync(deadline).await?;
-            if self.log.head() == head {
+            if self.log.head() == head && Instant::now() >= upto {
                 return Ok(());
             }
         }
