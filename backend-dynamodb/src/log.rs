@@ -82,6 +82,15 @@ impl State {
         self.tail.head().number.saturating_sub(self.watermark)
     }
 
+    /// Those who have put any of the last batches, and one who is about to, in their order.
+    fn writers(&self, another: Uuid) -> Vec<Uuid> {
+        let last = self.tail.last(TURNS_OF).map(|batch| batch.writer);
+        let mut writers: Vec<Uuid> = last.chain([another]).collect();
+        writers.sort_unstable();
+        writers.dedup();
+        writers
+    }
+
     /// How many bytes the batches have that the index may not hold.
     pub(crate) fn unindexed_bytes(&self) -> usize {
         self.tail.batches(self.watermark + 1, u64::MAX).map(|batch| batch.bytes).sum()
@@ -206,7 +215,9 @@ impl Log {
     }
 
     async fn catch_up(self: &Arc<Self>, round: u64, deadline: Instant) -> Result<(), Error> {
-        let (mut wanted, mut read, mut is_loaded) = (1, 0, false);
+        // Where others write, too, one new batch is what is mostly found: a second look would only say that there is no other one.
+        let wanted_first = self.state().writers(self.writer).len().min(2) as u64;
+        let (mut wanted, mut read, mut is_loaded) = (wanted_first, 0, false);
         loop {
             let (log, head, anchor) = self.anchor(round);
             let numbers = head.number + 1..=head.number + wanted;
@@ -316,11 +327,8 @@ impl Log {
     /// have needed. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
     pub(crate) fn turn(&self) -> Turn {
         let state = self.state();
-        let mut writers: Vec<Uuid> = state.tail.last(TURNS_OF).map(|batch| batch.writer).collect();
-        let Some(newest) = writers.first().copied() else { return Turn::Now };
-        writers.push(self.writer);
-        writers.sort_unstable();
-        writers.dedup();
+        let Some(newest) = state.tail.newest().map(|batch| batch.writer) else { return Turn::Now };
+        let writers = state.writers(self.writer);
         let (round_trip, age) = (self.requests.round_trip(), state.head_since.elapsed());
         if writers.len() == 1 || age > round_trip * CALM {
             return Turn::Now;
