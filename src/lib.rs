@@ -83,7 +83,7 @@ pub mod dynamodb {
     #[doc(no_inline)]
     pub use annalist_dynamodb::aws_sdk_dynamodb;
     #[doc(inline)]
-    pub use annalist_dynamodb::{Config, DynamoStore};
+    pub use annalist_dynamodb::{Config, DynamoStore, Rebuild, Rebuilt};
 }
 
 /// The backend in memory, for whoever opens it with settings of their own.

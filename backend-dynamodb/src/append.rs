@@ -189,10 +189,10 @@ impl Appender {
     async fn wait_for_turn(&self, deadline: Instant) -> Result<(), Error> {
         loop {
             let head = self.log.head();
-            let Turn::LookAt(turn) = self.log.turn() else { return Ok(()) };
-            sleep_until(turn.min(deadline)).await;
+            let Turn::Look { from, upto } = self.log.turn() else { return Ok(()) };
+            sleep_until(from.min(deadline)).await;
             self.log.sync(deadline).await?;
-            if self.log.head() == head {
+            if self.log.head() == head && Instant::now() >= upto {
                 return Ok(());
             }
         }
@@ -200,7 +200,7 @@ impl Appender {
 
     async fn append(&self, appends: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
         let deadline = self.deadline();
-        let (mut lookups, mut is_fresh) = (self.prepared().take(), false);
+        let (mut lookups, mut is_fresh, mut lost) = (self.prepared().take(), false, 0);
         loop {
             let decision =
                 self.decided(appends, &mut lookups, deadline).await.map_err(BatchError::NotSent)?;
@@ -223,6 +223,11 @@ impl Appender {
                 Put::Taken(there) => {
                     self.log.trust();
                     self.give_way(&batch, there, deadline).await.map_err(BatchError::NotSent)?;
+                    lost += 1;
+                    if lost > 1 {
+                        // What is learned one batch at a time, from puts in vain, is never the newest: one would run after the others for ever.
+                        self.log.sync(deadline).await.map_err(BatchError::NotSent)?;
+                    }
                     self.wait_for_turn(deadline).await.map_err(BatchError::NotSent)?;
                 }
                 Put::Lost => self.log.sync(deadline).await.map_err(BatchError::NotSent)?,

@@ -82,6 +82,15 @@ impl State {
         self.tail.head().number.saturating_sub(self.watermark)
     }
 
+    /// Those who have put any of the last batches, and one who is about to, in their order.
+    fn writers(&self, another: Uuid) -> Vec<Uuid> {
+        let last = self.tail.last(TURNS_OF).map(|batch| batch.writer);
+        let mut writers: Vec<Uuid> = last.chain([another]).collect();
+        writers.sort_unstable();
+        writers.dedup();
+        writers
+    }
+
     /// How many bytes the batches have that the index may not hold.
     pub(crate) fn unindexed_bytes(&self) -> usize {
         self.tail.batches(self.watermark + 1, u64::MAX).map(|batch| batch.bytes).sum()
@@ -105,6 +114,8 @@ impl State {
 
 /// Who has put one of so many last batches takes part in the turns.
 const TURNS_OF: usize = 16;
+/// So many round trips each of those before is waited for: with two, and with one look, half of the puts were in vain where latencies differed.
+const PATIENCE: u32 = 4;
 /// The longest wait for a turn.
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// After so many round trips without a batch nobody waits for anybody.
@@ -114,8 +125,11 @@ const CALM: u32 = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     Now,
-    /// After another look at the log, not before this time: others may have come first.
-    LookAt(Instant),
+    /// After another look at the log, not before `from`: others may have come first. Where they have not by then, they are looked for until `upto`.
+    Look {
+        from: Instant,
+        upto: Instant,
+    },
 }
 
 /// How many batches a round asks for at once, at most.
@@ -201,7 +215,9 @@ impl Log {
     }
 
     async fn catch_up(self: &Arc<Self>, round: u64, deadline: Instant) -> Result<(), Error> {
-        let (mut wanted, mut read, mut is_loaded) = (1, 0, false);
+        // Where others write, too, one new batch is what is mostly found: a second look would only say that there is no other one.
+        let wanted_first = self.state().writers(self.writer).len().min(2) as u64;
+        let (mut wanted, mut read, mut is_loaded) = (wanted_first, 0, false);
         loop {
             let (log, head, anchor) = self.anchor(round);
             let numbers = head.number + 1..=head.number + wanted;
@@ -307,15 +323,12 @@ impl Log {
 
     /// Whether it is this handle's turn to put the next batch.
     ///
-    /// Those who have put any of the last batches go in turns, in the order of their ids, each after the time that those before it need for a
-    /// put and a look. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
+    /// Those who have put any of the last batches go in turns, in the order of their ids, each after those before it, or after the time that these should
+    /// have needed. A hint and no more: who does not come is passed over, and who comes too early only pays for a put in vain.
     pub(crate) fn turn(&self) -> Turn {
         let state = self.state();
-        let mut writers: Vec<Uuid> = state.tail.last(TURNS_OF).map(|batch| batch.writer).collect();
-        let Some(newest) = writers.first().copied() else { return Turn::Now };
-        writers.push(self.writer);
-        writers.sort_unstable();
-        writers.dedup();
+        let Some(newest) = state.tail.newest().map(|batch| batch.writer) else { return Turn::Now };
+        let writers = state.writers(self.writer);
         let (round_trip, age) = (self.requests.round_trip(), state.head_since.elapsed());
         if writers.len() == 1 || age > round_trip * CALM {
             return Turn::Now;
@@ -325,8 +338,10 @@ impl Log {
         match u32::try_from(before_us).unwrap_or(u32::MAX) {
             0 if age < round_trip => Turn::Now,
             before_us => {
-                let wait = round_trip.saturating_mul(before_us) * 3 / 2;
-                Turn::LookAt(state.head_since + wait.min(TURN_MAX))
+                let after = |round_trips: u32| {
+                    state.head_since + round_trip.saturating_mul(before_us * round_trips).min(TURN_MAX)
+                };
+                Turn::Look { from: after(1), upto: after(PATIENCE) }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod annalist;
 mod args;
 mod chart;
+mod dynamodb;
 mod machine;
 mod memory;
 mod payload;

@@ -83,7 +83,7 @@ async fn simulated_contention_costs_few_puts_in_vain() {
     for processes in [1, 2, 4, 8] {
         let run = run(processes, 64, 5, 15).await;
         print(processes, 64, "5 to 15", &run);
-        assert!(processes > 4 || run.attempts_per_commit < 1.6, "{processes} processes: {run:?}");
+        assert!(run.attempts_per_commit < 1.6, "{processes} processes: {run:?}");
         assert!(run.least > 0.3, "{processes} processes: {run:?}");
     }
 }
