@@ -20,7 +20,7 @@ pub const SORT: &str = "sk";
 /// Where an item stands.
 #[doc(hidden)]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the key schema of the table")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "the key schema of the table"))]
 pub struct Key {
     pub partition: String,
     pub sort: String,
@@ -33,7 +33,7 @@ pub type Attributes = HashMap<String, AttributeValue>;
 /// An item of the table.
 #[doc(hidden)]
 #[derive(Clone, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "a key and all else")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "a key and all else"))]
 pub struct Item {
     pub key: Key,
     pub attributes: Attributes,
@@ -115,7 +115,7 @@ impl Item {
 /// On what a put depends. Both parts must hold; without any, the item must be absent.
 #[doc(hidden)]
 #[derive(Clone, PartialEq, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "what is needed and no more")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "what is needed and no more"))]
 pub struct Condition {
     /// This attribute has this value.
     pub equal: Option<(&'static str, AttributeValue)>,
@@ -130,7 +130,7 @@ impl Condition {
 /// A part of a partition, in the order of sort keys.
 #[doc(hidden)]
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "what is needed and no more")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "what is needed and no more"))]
 pub struct Range {
     pub partition: String,
     /// The lowest and the highest sort key meant.
@@ -146,7 +146,7 @@ pub struct Range {
 /// A part of an answer that the service cut off, and where to go on.
 #[doc(hidden)]
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "what is needed and no more")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "what is needed and no more"))]
 pub struct Found {
     pub items: Vec<Item>,
     /// The sort key of the last item looked at, where there may be more.
@@ -156,7 +156,7 @@ pub struct Found {
 /// What is known of a request that failed.
 #[doc(hidden)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "one or the other")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_enums, reason = "one or the other"))]
 pub enum Fate {
     /// Certainly nothing of it was done, nor will be.
     NotDone,
@@ -167,7 +167,7 @@ pub enum Fate {
 /// Why a request was not answered.
 #[doc(hidden)]
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "what is needed and no more")]
+#[cfg_attr(feature = "testing", expect(clippy::exhaustive_structs, reason = "what is needed and no more"))]
 pub struct Failure {
     pub fate: Fate,
     /// As a caller would be told who does not try again.

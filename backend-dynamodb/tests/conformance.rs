@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annalist_conformance::{
-    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
+    BoxError, Disk, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
 };
 use annalist_core::{EventId, backend};
 use annalist_dynamodb::{Config, DynamoStore};
@@ -170,6 +170,12 @@ impl Harness for Dynamo {
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         let started = blocking(dynamodb::Server::start).await?;
         Ok(Arc::new(Own { server: Arc::new(started), stores: Stores::default() }))
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        Err(HookError::NotApplicable(
+            "the disks are those of the service, which answers once they have it".to_owned(),
+        ))
     }
 }
 
