@@ -64,7 +64,7 @@ pub(super) fn get_number(item: &Item, name: &str) -> Result<u64> {
     Ok(get(item, name, |value| value.as_n().ok())?.parse()?)
 }
 
-/// The event of an item, as the one with this number of what is read.
+/// The event of an item, as the one with this number, from 0, of what is read.
 pub(super) fn event(mut item: Item, log: LogId, number: u64) -> Result<RecordedEvent> {
     let Some(AttributeValue::B(data)) = item.remove(DATA) else { return Err("an item without data".into()) };
     let id = EventId::from_uuid(Uuid::parse_str(get_text(&item, ID)?)?);
@@ -73,5 +73,5 @@ pub(super) fn event(mut item: Item, log: LogId, number: u64) -> Result<RecordedE
     let stream = StreamId::new(get_text(&item, STREAM)?)?;
     let version = Version::new(get_number(&item, VERSION)?);
     let time = UNIX_EPOCH + Duration::from_micros(get_number(&item, TIME)?);
-    Ok(backend::recorded(event, stream, version, backend::position(log, number, 0), time))
+    Ok(backend::recorded(event, stream, version, backend::position(log, number + 1, 0), time))
 }
