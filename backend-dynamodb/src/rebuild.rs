@@ -43,6 +43,10 @@ impl Rebuild {
 }
 
 /// What was done to a log and its index.
+///
+/// ```
+/// assert_eq!(annalist_dynamodb::Rebuilt::default().batches, 0);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Rebuilt {
