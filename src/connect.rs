@@ -11,6 +11,7 @@ use crate::{Result, Store};
 /// |---|---|---|---|---|
 /// | `memory:` | `memory` (on by default) | none: every call opens a new, empty log | none | no |
 /// | `sqlite:` | `sqlite` (on by default) | the path of a file, `history.db` or `/var/lib/shop/history.db`, percent-encoded; `//` before a path from the root is ignored. One file is one namespace | `create` (`false`: a file that is not there is an error; `true` by default) | no |
+/// | `dynamodb:` | `dynamodb` | `//id:key@TABLE`, the key being optional | `namespace` (a table holds any number; `annalist` by default), `region`, `endpoint`; what is missing is taken from the environment as the AWS tools do, and so is the key: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`. AWS itself needs the feature `dynamodb-tls` | yes |
 /// | `postgres:`, `postgresql:` | `postgres` | `//user:password@host:port/database`; what is missing is taken from `PGHOST`, `PGUSER` and so on, as `psql` does | `schema` (one schema is one namespace; `annalist` by default), `connections` (at most; 10 by default), and the driver's `sslmode`, `sslrootcert`, `sslcert`, `sslkey` (with the feature `postgres-tls`), `application_name`, `statement-cache-capacity` (0 behind a PgBouncer older than 1.21), `options`, `host`, `port`, `user`, `password`, `dbname` | yes |
 /// | `kafka:` | `kafka` | `//host:port,host:port/topic`; one topic is one namespace | `folder` (of the local store, percent-encoded; each opened store needs one of its own; without it, it is in memory and read anew at each opening), `replicas` (of a topic that is set up), and the driver's settings that say who the client is: `security.protocol`, `sasl.mechanisms`, `sasl.username`, `sasl.password`, `ssl.ca.location` (where the application adds `rdkafka` with its feature `ssl`) | yes |
 ///
@@ -37,6 +38,7 @@ pub async fn connect(url: &str) -> Result<Store> {
         prepare(address.clone()).await?;
     }
     match address.scheme() {
+        "dynamodb" => dynamodb::connect(address).await,
         "memory" => memory::connect(address).await,
         "sqlite" => sqlite::connect(address).await,
         "postgres" | "postgresql" => postgres::connect(address).await,
@@ -65,6 +67,7 @@ pub async fn setup(url: &str) -> Result<()> {
 
 async fn prepare(address: Address) -> Result<()> {
     match address.scheme() {
+        "dynamodb" => dynamodb::setup(address).await,
         "memory" => memory::setup(address).await,
         "sqlite" => sqlite::setup(address).await,
         "postgres" | "postgresql" => postgres::setup(address).await,
@@ -75,7 +78,8 @@ async fn prepare(address: Address) -> Result<()> {
 }
 
 /// Every scheme, whether its feature is on or not.
-const SCHEMES: &str = "must have one of the schemes `memory`, `sqlite`, `postgres`, `postgresql`, `kafka`";
+const SCHEMES: &str =
+    "must have one of the schemes `memory`, `sqlite`, `postgres`, `postgresql`, `dynamodb`, `kafka`";
 
 fn unknown(scheme: &str) -> Error {
     Invalid::new("store URL", SCHEMES, scheme).into()
@@ -83,11 +87,82 @@ fn unknown(scheme: &str) -> Error {
 
 /// The answer for a scheme whose backend is not compiled in.
 #[cfg_attr(
-    all(feature = "memory", feature = "sqlite", feature = "postgres", feature = "kafka"),
+    all(
+        feature = "memory",
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "dynamodb",
+        feature = "kafka"
+    ),
     expect(dead_code, reason = "every backend is compiled in")
 )]
 fn feature_off(feature: &str) -> Error {
     ErrorKind::Misconfigured(format!("the feature `{feature}` of the package `annalist` is not on")).into()
+}
+
+mod dynamodb {
+    use super::*;
+
+    /// A URL taken apart into what is ours and what is the backend's.
+    #[cfg_attr(
+        not(feature = "dynamodb"),
+        expect(dead_code, reason = "without the backend a URL is only checked")
+    )]
+    struct Place {
+        url: String,
+        namespace: Option<String>,
+    }
+
+    fn place(mut address: Address) -> Result<Place> {
+        if !address.location().starts_with("//") {
+            let shown = format!("{} bytes", address.location().len());
+            const RULE: &str = "of a DynamoDB store must have `//` and the name of a table after its scheme";
+            return Err(Invalid::new("store URL", RULE, shown).into());
+        }
+        let mut options = form_urlencoded::Serializer::new(String::new());
+        for name in ["region", "endpoint"] {
+            if let Some(value) = address.take(name) {
+                options.append_pair(name, &value);
+            }
+        }
+        let namespace = address.take("namespace");
+        let url = format!("dynamodb:{}?{}", address.location(), options.finish());
+        address.finish()?;
+        Ok(Place { url, namespace })
+    }
+
+    #[cfg(feature = "dynamodb")]
+    fn config(place: &Place) -> annalist_dynamodb::Config {
+        let mut config = annalist_dynamodb::Config::default();
+        if let Some(namespace) = &place.namespace {
+            config.namespace.clone_from(namespace);
+        }
+        config
+    }
+
+    #[cfg(feature = "dynamodb")]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        let place = place(address)?;
+        Ok(Store::new(annalist_dynamodb::DynamoStore::connect(&place.url, config(&place)).await?))
+    }
+
+    #[cfg(feature = "dynamodb")]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        let place = place(address)?;
+        annalist_dynamodb::DynamoStore::setup(&place.url, &config(&place)).await
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        place(address)?;
+        Err(feature_off("dynamodb"))
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        place(address)?;
+        Err(feature_off("dynamodb"))
+    }
 }
 
 mod memory {

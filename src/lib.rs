@@ -63,6 +63,29 @@ pub use store::Store;
 pub use subscribe::Signals;
 pub use transact::Reads;
 
+/// The backend on DynamoDB, for whoever opens it with settings of their own, or with a client that they have.
+///
+/// ```no_run
+/// use annalist::Store;
+/// use annalist::dynamodb::{Config, DynamoStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> annalist::Result<()> {
+/// let mut config = Config::default();
+/// config.namespace = "orders".to_owned();
+/// let store = Store::new(DynamoStore::connect("dynamodb://shop?region=eu-central-1", config).await?);
+/// assert!(store.read_stream("Order-7").await?.events.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb {
+    #[doc(no_inline)]
+    pub use annalist_dynamodb::aws_sdk_dynamodb;
+    #[doc(inline)]
+    pub use annalist_dynamodb::{Config, DynamoStore, Rebuild, Rebuilt};
+}
+
 /// The backend in memory, for whoever opens it with settings of their own.
 ///
 /// ```

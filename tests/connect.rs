@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+#[cfg(feature = "dynamodb")]
+#[path = "common/dynamodb.rs"]
+mod dynamodb;
 #[cfg(feature = "kafka")]
 #[path = "common/kafka.rs"]
 mod kafka;
@@ -130,6 +133,53 @@ async fn postgres_opens_the_log_of_a_schema() {
         shown.starts_with("misconfigured: the schema") && shown.ends_with("operation=connect"),
         "{shown}"
     );
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test]
+async fn dynamodb_opens_the_log_of_a_namespace() {
+    use annalist::{ExpectedVersion, NewEvent};
+
+    let url = dynamodb::url_of_new_log();
+    let store = annalist::connect(&url).await.unwrap();
+    let ticked = NewEvent::new("Ticked", "{}").unwrap();
+    store.append("Clock-1", ExpectedVersion::NoStream, [ticked]).await.unwrap();
+    let again = annalist::connect(&url.replace("setup=true", "namespace=annalist")).await.unwrap();
+    assert_eq!(again.head().await.unwrap(), store.head().await.unwrap());
+    let other = annalist::connect(&format!("{url}&namespace=other")).await.unwrap();
+    assert_eq!(other.head().await.unwrap(), annalist::Position::START);
+
+    let missing = annalist::connect(&url.replace("setup=true", "namespace=missing")).await;
+    let shown = missing.unwrap_err().to_string();
+    assert!(
+        shown.starts_with("misconfigured: the table holds no log") && shown.ends_with("operation=connect"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_more_than_the_grammar_of_dynamodb_is_refused() {
+    let refused = [
+        ("dynamodb:shop", "must have `//`"),
+        ("dynamodb://shop?secret=hunter2", "not known for its scheme value=secret"),
+        ("dynamodb://shop?region=a&region=hunter2", "must have an option only once"),
+    ];
+    for (url, why) in refused {
+        let shown = refusal(url).await;
+        assert!(shown.contains(why) && !shown.contains("hunter2"), "{url:?}: {shown}");
+    }
+}
+
+#[cfg(not(feature = "dynamodb"))]
+#[tokio::test]
+async fn the_scheme_of_dynamodb_names_its_feature() {
+    for error in [
+        annalist::connect("dynamodb://shop").await.unwrap_err(),
+        annalist::setup("dynamodb://shop?region=eu-central-1").await.unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{error}");
+        assert!(error.to_string().contains("the feature `dynamodb`"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -41,10 +41,11 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Lease) -> BoxFuture<'c, T> + Send + 'static,
     {
+        let connections = self.0.connections.clone();
         let task = tokio::spawn(async move {
             let done = timeout_at(deadline, work(&mut lease)).await.ok();
             if done.is_some() {
-                lease.give_back();
+                connections.give_back(lease);
             }
             done
         });

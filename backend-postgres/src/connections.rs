@@ -7,7 +7,9 @@ use annalist_core::Error;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
 
+use crate::at_hand::AtHand;
 use crate::config::Config;
 use crate::error::{is_of_connection, of_connecting};
 use crate::lease::Lease;
@@ -15,11 +17,16 @@ use crate::lease::Lease;
 /// A connection that nobody used for this long is tried before it is used again: on one that was lost meanwhile an append would be in doubt.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
 
+/// How long closing waits for connections to be closed in good order.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 /// A pool, and what is known of the state of its connections. One that is found lost is rarely alone: those that have not been used since are
 /// tried before they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     pub(crate) pool: PgPool,
+    /// Nothing where the pool is not this store's: it is the application's to say who gets its connections, and when they are tried.
+    at_hand: AtHand,
     lost: Lost,
     /// Whether the pool was made for this store, and ends with it.
     pub(crate) is_own: bool,
@@ -64,18 +71,41 @@ impl Connections {
                 Box::pin(async move { Ok(!is_suspect || connection.ping().await.is_ok()) })
             })
             .connect_lazy_with(options);
-        Self { pool, lost, is_own: true, keeps_statements }
+        Self { at_hand: AtHand::of(&pool), pool, lost, is_own: true, keeps_statements }
     }
 
     /// A pool of the application's.
     pub(crate) fn given(pool: PgPool) -> Self {
         let keeps_statements = keeps_statements(&pool.connect_options());
-        Self { pool, lost: Lost::default(), is_own: false, keeps_statements }
+        Self { pool, at_hand: AtHand::nothing(), lost: Lost::default(), is_own: false, keeps_statements }
     }
 
-    /// Waits for a connection, as long as the pool allows.
+    /// Gives one that is at hand, or waits for one of the pool, as long as that allows.
     pub(crate) async fn take(&self) -> Result<Lease, Error> {
-        Lease::take(&self.pool, self.keeps_statements).await
+        loop {
+            match self.at_hand.take() {
+                Ok((mut lease, since)) => {
+                    if self.works(&mut lease, since).await {
+                        return Ok(lease);
+                    }
+                }
+                Err(_waiting) => return Lease::take(&self.pool, self.keeps_statements).await,
+            }
+        }
+    }
+
+    /// Takes back a connection with nothing on its way on it.
+    pub(crate) fn give_back(&self, lease: Lease) {
+        self.at_hand.give_back(lease);
+    }
+
+    /// Closes all of them in good order, where they are this store's.
+    pub(crate) async fn close(&self) {
+        self.at_hand.close();
+        if self.is_own {
+            // It says goodbye to the server, which may not be there to hear it: what is left is closed without.
+            let _ = timeout(GOODBYE_MAX, self.pool.close()).await;
+        }
     }
 
     /// The same, and tries it: for what must not be left in doubt because a connection was lost while nobody used it.

@@ -1,6 +1,7 @@
 //! A connection that is in use.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Instant;
 
 use annalist_core::{Error, ErrorKind};
 use sqlx::pool::PoolConnection;
@@ -18,7 +19,8 @@ pub(crate) struct Lease {
     /// Whether a transaction was begun and not ended.
     is_open: bool,
     /// Where it was taken. Closing needs a runtime, and a store may be dropped where none is entered.
-    runtime: Handle,
+    pub(crate) runtime: Handle,
+    pub(crate) taken_at: Instant,
     /// Whether statements stay prepared in their session, see [`Connections`](crate::connections::Connections).
     pub(crate) keeps_statements: bool,
 }
@@ -30,7 +32,15 @@ impl Lease {
             Error::new(ErrorKind::Misconfigured("a Tokio runtime is needed".into())).with_source(error)
         })?;
         let connection = acquire(pool).await.map_err(error::of_connecting)?;
-        Ok(Self { connection: Some(connection), is_spoilt: false, is_open: false, runtime, keeps_statements })
+        let taken_at = Instant::now();
+        Ok(Self {
+            connection: Some(connection),
+            is_spoilt: false,
+            is_open: false,
+            runtime,
+            taken_at,
+            keeps_statements,
+        })
     }
 
     /// Begins what must happen in one session: preparing a statement and carrying it out. Without kept statements there may be a pooler in
@@ -52,9 +62,14 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the connection back, with nothing on its way on it.
+    /// Whether there is nothing on its way on the connection, and no transaction open.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.is_spoilt && !self.is_open
+    }
+
+    /// Gives the connection back to its pool, or closes it where it is not at rest.
     pub(crate) fn give_back(mut self) {
-        if !self.is_spoilt && !self.is_open {
+        if self.is_at_rest() {
             let connection = self.connection.take();
             let _entered = self.runtime.enter();
             drop(connection);

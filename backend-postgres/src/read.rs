@@ -75,18 +75,22 @@ pub(crate) async fn stream(
         Direction::Forward => ("(SELECT $2)", "(SELECT least($3, $2 + $4 - 1))"),
         Direction::Backward => ("(SELECT greatest($2, least($3, version) - $4 + 1) FROM v)", "(SELECT $3)"),
     };
-    let text = format!(
+    let mut text = format!(
         "WITH l AS MATERIALIZED (SELECT id, head FROM {schema}.log_state), v AS MATERIALIZED (SELECT coalesce(
             (SELECT version FROM {schema}.event WHERE stream = (SELECT $1) ORDER BY version DESC LIMIT 1), 0) AS version)
-        SELECT l.head, v.version, {HEAD} FROM l, v UNION ALL (
-            SELECT {EVENT_OF_STREAM} FROM {schema}.event e
-            WHERE e.stream = (SELECT $1) AND e.version >= {low} AND e.version <= {high} ORDER BY e.version {order} LIMIT (SELECT $4))"
+        SELECT l.head, v.version, {HEAD} FROM l, v"
     );
-    let call = sqlx::query(AssertSqlSafe(text))
-        .bind(stream.as_str())
-        .bind(bound(from.get()))
-        .bind(bound(to.get()))
-        .bind(page_events(read).min(NUMBER_MAX));
+    if page_events(read) > 0 {
+        let events = format!(
+            " UNION ALL (SELECT {EVENT_OF_STREAM} FROM {schema}.event e
+            WHERE e.stream = (SELECT $1) AND e.version >= {low} AND e.version <= {high} ORDER BY e.version {order} LIMIT (SELECT $4))"
+        );
+        text.push_str(&events);
+    }
+    let mut call = sqlx::query(AssertSqlSafe(text)).bind(stream.as_str());
+    if page_events(read) > 0 {
+        call = call.bind(bound(from.get())).bind(bound(to.get())).bind(page_events(read).min(NUMBER_MAX));
+    }
     let answer = fetch(connection, call, Some(stream), bounds).await?;
     let version = read.fixed_version().unwrap_or(Version::new(answer.head.version));
     let head = fixed_head(read, &answer.head)?;
@@ -129,16 +133,18 @@ pub(crate) async fn log(
     } else {
         NUMBER_MAX
     };
-    let text = if query.is_all() {
+    let text = if page_events(read) == 0 {
+        format!("SELECT l.head, 0::bigint, {HEAD} FROM {schema}.log_state l")
+    } else if query.is_all() {
         all_of(schema, read.direction())
     } else {
         matching(schema, read.direction(), query)
     };
-    let mut call = sqlx::query(AssertSqlSafe(text))
-        .bind(span.low)
-        .bind(span.high)
-        .bind(page_events(read).min(NUMBER_MAX));
-    if !query.is_all() {
+    let mut call = sqlx::query(AssertSqlSafe(text));
+    if page_events(read) > 0 {
+        call = call.bind(span.low).bind(span.high).bind(page_events(read).min(NUMBER_MAX));
+    }
+    if page_events(read) > 0 && !query.is_all() {
         call = call.bind(window);
         for item in items(query) {
             for part in [

@@ -36,7 +36,7 @@ pub(crate) async fn look(
         .await
         .map_err(of_read)?;
     lease.end().await.map_err(of_read)?;
-    lease.give_back();
+    connections.give_back(lease);
     let row = row.ok_or_else(|| Error::new(ErrorKind::Corrupt("the schema holds no log".into())))?;
     let log = LogId::from_uuid(row.try_get::<Id, _>(0).map_err(of_read)?.0);
     Ok(Server { log, flushes })

@@ -58,9 +58,6 @@ pub(crate) struct Shared {
 const DURABLE: &str = "fsync = on, and synchronous_commit at least on, which is set where it is less";
 const VOLATILE: &str = "the server runs with fsync = off, which was accepted";
 
-/// How long closing waits for connections to be closed in good order.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);
-
 impl PostgresStore {
     /// Puts a store over a pool. `layer` may stand between its queue and its connections.
     pub(crate) async fn over(
@@ -200,10 +197,7 @@ impl EventStore for PostgresStore {
         self.0.closed.send_replace(true);
         self.0.commits.close().await;
         self.0.appender.release();
-        if self.0.connections.is_own {
-            // It says goodbye to the server, which may not be there to hear it: what is left is closed without.
-            let _ = timeout(GOODBYE_MAX, self.pool().close()).await;
-        }
+        self.0.connections.close().await;
         Ok(())
     }
 }

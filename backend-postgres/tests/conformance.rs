@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_conformance::{
-    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
+    BoxError, Disk, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
 };
 use annalist_core::{EventId, backend};
 use annalist_engine::fault::BatchFaults;
@@ -145,6 +145,39 @@ impl Harness for Postgres {
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         let started = blocking(|| postgres::Server::start(postgres::Settings::default())).await?;
         Ok(Arc::new(Own { server: Arc::new(started), stores: Stores::default() }))
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        let started = blocking(|| {
+            let disk = annalist_test_servers::Disk::new()?;
+            let server = postgres::Server::start(postgres::Settings::default().in_folder(disk.path()))?;
+            // Its cluster is a copy of another one.
+            disk.flush()?;
+            Ok((disk, server))
+        });
+        let (disk, server) = started.await?;
+        let server = Own { server: Arc::new(server), stores: Stores::default() };
+        Ok(Arc::new(OnDisk { server, disk: Arc::new(disk) }))
+    }
+}
+
+/// A server on a disk of its own. It is gone before the disk is.
+struct OnDisk {
+    server: Own,
+    disk: Arc<annalist_test_servers::Disk>,
+}
+
+#[async_trait]
+impl Disk for OnDisk {
+    async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
+        Server::open(&self.server, namespace).await
+    }
+
+    async fn cut_power(&self) -> Result<(), BoxError> {
+        self.server.kill().await?;
+        let disk = self.disk.clone();
+        blocking(move || disk.cut()).await?;
+        self.server.start().await
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use annalist_conformance::{
-    BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
+    BoxError, Disk, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server, conformance_main,
 };
 use annalist_core::{EventId, LogId, backend};
 use annalist_engine::fault::BatchFaults;
 use annalist_sqlite::rusqlite::{self, Connection};
 use annalist_sqlite::{Config, SqliteStore};
+use annalist_test_servers as test_servers;
 use async_trait::async_trait;
 use tempfile::TempDir;
 
@@ -114,6 +115,27 @@ impl Harness for Sqlite {
 
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         Err(HookError::NotApplicable("a store in a file has no server to kill".to_owned()))
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        let disk = tokio::task::spawn_blocking(test_servers::Disk::new).await.map_err(BoxError::from)?;
+        Ok(Arc::new(Own(Arc::new(disk.map_err(BoxError::from)?))))
+    }
+}
+
+/// A disk for one check, with the files on it.
+struct Own(Arc<test_servers::Disk>);
+
+#[async_trait]
+impl Disk for Own {
+    async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
+        let file = self.0.path().join(format!("{namespace}.db"));
+        Ok(Opened::new(SqliteStore::open(file, config()).await?))
+    }
+
+    async fn cut_power(&self) -> Result<(), BoxError> {
+        let disk = self.0.clone();
+        Ok(tokio::task::spawn_blocking(move || disk.cut()).await??)
     }
 }
 

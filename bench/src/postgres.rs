@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use annalist_core::{EventStore, Query, Read};
 use annalist_postgres::sqlx::postgres::PgConnectOptions;
 use annalist_postgres::sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row, raw_sql,
@@ -66,7 +67,7 @@ impl Backend for Postgres {
             batched: 100_000,
             // All of them: there is time enough for each to leave the cache while the server is waited for.
             slice: 100_000,
-            racing: 1_000,
+            racing: 6_000,
             stream_reads: 500_000,
             log: 200_000,
         }
@@ -120,7 +121,11 @@ impl Side for Store {
     }
 
     async fn open(&self, log: &str, _: Crowd) -> Result<Annalist> {
-        Ok(Annalist::new(PostgresStore::connect(&self.0.url, config(log)).await?))
+        let store = PostgresStore::connect(&self.0.url, config(log)).await?;
+        // Two connections, for appends and for reads, before the clock starts: as the raw side's, which are made then too.
+        let head = || store.read(Read::log(Query::all()).limit(0));
+        futures::try_join!(head(), head())?;
+        Ok(Annalist::new(store))
     }
 
     async fn remove(&self, log: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! All cases over all backends, round by round, the two sides taking turns.
 
 use crate::args::Options;
+use crate::dynamodb::{DistantDynamo, NearDynamo};
 use crate::kafka::Kafka;
 use crate::machine::Machine;
 use crate::memory::Memory;
@@ -12,7 +13,8 @@ use crate::workload::processes::Job;
 use crate::workload::{CASES, Case, Pace, Reading, Site};
 use crate::{annalist::Annalist, chart};
 
-const BACKENDS: [&str; 4] = [Memory::NAME, Sqlite::NAME, Postgres::NAME, Kafka::NAME];
+const BACKENDS: [&str; 6] =
+    [Memory::NAME, Sqlite::NAME, Postgres::NAME, NearDynamo::NAME, DistantDynamo::NAME, Kafka::NAME];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
@@ -27,6 +29,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
             Memory::NAME => compare::<Memory>(&cases, &options, &mut report)?,
             Sqlite::NAME => compare::<Sqlite>(&cases, &options, &mut report)?,
             Postgres::NAME => compare::<Postgres>(&cases, &options, &mut report)?,
+            NearDynamo::NAME => compare::<NearDynamo>(&cases, &options, &mut report)?,
+            DistantDynamo::NAME => compare::<DistantDynamo>(&cases, &options, &mut report)?,
             _ => compare::<Kafka>(&cases, &options, &mut report)?,
         }
     }
@@ -88,6 +92,8 @@ pub(crate) fn serve(job: &Job) -> Result<()> {
         Memory::NAME => serve_on::<Memory>(job),
         Sqlite::NAME => serve_on::<Sqlite>(job),
         Postgres::NAME => serve_on::<Postgres>(job),
+        NearDynamo::NAME => serve_on::<NearDynamo>(job),
+        DistantDynamo::NAME => serve_on::<DistantDynamo>(job),
         Kafka::NAME => serve_on::<Kafka>(job),
         name => Err(format!("there is no backend {name:?}").into()),
     }

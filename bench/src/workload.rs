@@ -68,10 +68,11 @@ const NEW_STREAMS: Kind = Kind::Append { streams: append::Streams::OnePerAppend,
 const EXPECTED: Kind = Kind::Append { streams: append::Streams::OnePerTask, expected: true };
 
 /// All cases, in the order in which they are run and shown.
-pub(crate) const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 19] = [
     case("W1", "one event per append, a stream per task", 1, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 8, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 64, 1, SINGLE),
+    case("W1", "one event per append, a stream per task", 256, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 16, 1, SINGLE).in_processes(4),
     case("W1", "one event per append, a stream per task", 64, 1, SINGLE).in_processes(4),
     case("W1N", "one event per append, each to a new stream", 1, 1, NEW_STREAMS),

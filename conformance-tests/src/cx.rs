@@ -194,6 +194,10 @@ impl Cx {
         hooked(crate::Hook::Server, self.0.harness.own_server().await)
     }
 
+    pub(crate) async fn own_disk(&self) -> Verdict<Arc<dyn crate::Disk>> {
+        hooked(crate::Hook::Disk, self.0.harness.own_disk().await)
+    }
+
     /// The namespace of the check.
     pub(crate) fn namespace(&self) -> &str {
         &self.0.namespace

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annalist_core::{CheckpointStore, EventId, EventStore, Position, SnapshotStore};
 use async_trait::async_trait;
 
-use crate::Server;
+use crate::{Disk, Server};
 
 /// Any error of a harness.
 ///
@@ -143,6 +143,15 @@ pub trait Harness: Send + Sync + 'static {
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         Err(HookError::NotProvided)
     }
+
+    /// A disk for one check alone, with a server on it where the store has one, because its power will be cut.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless the harness can do it; [`HookError::NotApplicable`] where no disk of this machine is involved.
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        Err(HookError::NotProvided)
+    }
 }
 
 /// What is left of a log after [`Harness::rewind`].
@@ -200,6 +209,8 @@ pub enum Hook {
     Agent,
     /// [`Harness::own_server`].
     Server,
+    /// [`Harness::own_disk`].
+    Disk,
 }
 
 impl fmt::Display for Hook {
@@ -210,6 +221,7 @@ impl fmt::Display for Hook {
             Self::Proxy => "proxy",
             Self::Agent => "agent_environment",
             Self::Server => "own_server",
+            Self::Disk => "own_disk",
         })
     }
 }

@@ -60,6 +60,7 @@
 //! - Servers that are killed (`src/server.rs`, `src/areas/crash/storm.rs`): `Cx::served` gives the check a server of its own, and `Storm` writers
 //!   that are at work on it. A fault is proven before anything else: a killed process is waited for, a killed server must not answer; else the
 //!   check is inconclusive.
+//! - A disk whose power is cut (`src/disk.rs`): `Cx::on_disk` gives the check a disk of its own, which loses what was not flushed.
 //!
 //! # How a mutant is written
 //!
@@ -114,6 +115,7 @@ mod agent;
 mod areas;
 mod check;
 mod cx;
+mod disk;
 pub mod expect;
 mod handle;
 mod harness;
@@ -140,6 +142,7 @@ pub use annalist_core::Capability;
 pub use areas::all;
 pub use check::{Check, Kind};
 pub use cx::{Cx, Task};
+pub use disk::Disk;
 pub use handle::{Drained, Handle, same_as_appended, same_events};
 pub use harness::{BoxError, Fault, Harness, Hook, HookError, Namespaces, Opened, Rewind};
 pub use make::{checkpoint, event, events, exact, query_medley, schema, stream, tagged};

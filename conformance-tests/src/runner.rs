@@ -75,7 +75,7 @@ impl Lanes {
         settings: Settings,
     ) -> CheckResult {
         let lane = match check.hooks {
-            hooks if hooks.contains(&Hook::Server) => Some(&self.servers),
+            hooks if hooks.contains(&Hook::Server) || hooks.contains(&Hook::Disk) => Some(&self.servers),
             hooks if hooks.contains(&Hook::Agent) => Some(&self.agents),
             _ => None,
         };

@@ -126,8 +126,9 @@ impl Served {
 
     /// Sees to it that a killed server is gone: `witness`, a handle that worked until now, must not be answered any more.
     pub(crate) async fn is_gone(&self, witness: &Handle) -> Verdict {
-        // A store that waits for its server to come back will not answer at all, which is as good as an error.
-        let long = self.cx.patience() / 3;
+        // A store that waits for its server to come back will not answer at all, which is as good as an error. Not long: what makes its way back through
+        // several kills has no more than one patience for all of them.
+        let long = self.cx.patience() / 15;
         match tokio::time::timeout(long, look(witness, long)).await {
             Ok(Ok(())) => Err(Failure::Inconclusive("the server answers although it was killed".to_owned())),
             Ok(Err(_)) | Err(_) => Ok(()),

@@ -79,6 +79,16 @@ pub(crate) fn temporary() -> PathBuf {
     if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() { on_disk } else { std::env::temp_dir() }
 }
 
+/// Containers often have a tiny one.
+const ROOM_MIN: u64 = 1 << 30;
+
+/// A file system in memory, where what is written outlives the process that wrote it, and nobody waits for a disk; `None` where there is none with room.
+pub(crate) fn in_memory() -> Option<PathBuf> {
+    let folder = PathBuf::from("/dev/shm");
+    let found = rustix::fs::statvfs(&folder).ok()?;
+    (found.f_bavail.saturating_mul(found.f_frsize) >= ROOM_MIN).then_some(folder)
+}
+
 /// A folder of ours that nobody else can enter; one that somebody else has put there is not taken.
 pub(crate) fn private_folder() -> Result<PathBuf> {
     let us = rustix::process::geteuid().as_raw();

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 
-use crate::account::{Account, output, plain, text};
+use crate::account::{Account, in_memory, output, plain, text};
 use crate::error::{Context, Result};
 use crate::keeper::{Keeper, Launch, log_count, log_has};
 use crate::left::Left;
@@ -33,7 +33,8 @@ const COMMAND: &str = r#"exec "$0" serve --port "$(cat "$1/port")" --db-path "$1
 
 /// A private server. It ends with its handle, and its data with it.
 ///
-/// Tables are on a disk, each write is there before it is answered, and a kill loses none.
+/// What it answered a kill does not lose. Its tables are in a file system in memory where there is one with room, else on a disk: what the service
+/// does for durability a server on one machine cannot show, and a disk would hold up each of its writes.
 ///
 /// ```no_run
 /// use annalist_test_servers::dynamodb::Server;
@@ -65,7 +66,7 @@ impl Server {
         let program = program::installed()?;
         let version = text(&output(plain(&program).arg("--version"))?);
         let account = Account::ourselves();
-        let folder = account.folder(None)?;
+        let folder = account.folder(in_memory().as_deref())?;
         let shell = Path::new("/bin/sh");
         let args = vec!["-c".into(), COMMAND.into(), program.into(), folder.path().into()];
         // Its data is not needed again.

@@ -1,7 +1,7 @@
 //! Private servers of the real technologies, started by whoever tests against them and gone with him.
 //!
-//! A server is this user's own process on a free loopback port, with its data in a temporary folder and the durability that it
-//! has by default. It ends when its handle is dropped, and also when the process that holds the handle ends in any
+//! A server is this user's own process on a free loopback port, with its data in a temporary folder and, unless it says otherwise, the durability
+//! that it has by default. It ends when its handle is dropped, and also when the process that holds the handle ends in any
 //! other way, be it `SIGKILL`: a small shell stands between the two and waits for the end of a pipe from here.
 //!
 //! Everything blocks: in asynchronous code, call it inside `spawn_blocking`. Unix only. With the feature `dynamodb-proxy` there is a
@@ -21,6 +21,7 @@
 mod account;
 mod cache;
 mod debian;
+mod disk;
 pub mod dynamodb;
 mod error;
 pub mod kafka;
@@ -31,5 +32,6 @@ mod port;
 pub mod postgres;
 mod process;
 
+pub use disk::Disk;
 pub use error::{Error, Result};
 pub use left::Left;

@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "postgres")]
@@ -16,6 +18,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
         ("memory", "memory:?setup=true".to_owned()),
         #[cfg(feature = "sqlite")]
         ("sqlite", sqlite::url_of_new_log()),
+        #[cfg(feature = "dynamodb")]
+        ("dynamodb", dynamodb::url_of_new_log()),
         #[cfg(feature = "postgres")]
         ("postgres", postgres::url_of_new_log()),
         #[cfg(feature = "kafka")]

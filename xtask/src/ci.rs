@@ -4,7 +4,9 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
-use crate::{Result, bench, deny, docs, features, graph, guard, matrix, mutants, packages, test, words};
+use crate::{
+    Result, bench, deny, docs, drivers, features, graph, guard, matrix, mutants, packages, test, words,
+};
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
     let mut steps = Steps::default();
@@ -20,6 +22,7 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     steps.step("words", words::check);
     steps.step("examples in the docs", || docs::check(&workspace));
     steps.step("what core and engine pull in", guard::check);
+    steps.step("what each feature pulls in", || drivers::check(&workspace));
     steps.step("what would be published", || packages::check(&workspace));
     steps.step("clippy", || {
         let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"];

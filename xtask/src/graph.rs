@@ -39,8 +39,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 
 /// All features of the facade.
 fn features(workspace: &Workspace) -> Result<String> {
-    let facade = workspace.packages().iter().find(|package| package.name == "annalist").ok_or("no facade")?;
-    let features = facade.features.keys().filter(|feature| *feature != "default");
+    let features = workspace.facade()?.features.keys().filter(|feature| *feature != "default");
     Ok(features.map(|feature| format!("{feature:?}")).collect::<Vec<_>>().join(", "))
 }
 

@@ -104,8 +104,17 @@ pub(crate) fn check() -> Result<()> {
 }
 
 fn closure(package: &str) -> Result<BTreeSet<String>> {
-    let tree = ["tree", "--package", package, "--edges", "normal", "--all-features", "--prefix", "none"];
-    let text = output(cargo(tree).args(["--format", "{lib}|{p}", "--target", TARGET]))?;
-    let names = text.lines().filter_map(|line| line.split('|').nth(1)?.split(' ').next());
-    Ok(names.filter(|name| *name != package && !name.is_empty()).map(str::to_owned).collect())
+    let found = pulled_in(&["--package", package, "--all-features"])?;
+    Ok(found.into_iter().map(|(name, _)| name).filter(|name| name != package).collect())
+}
+
+/// Name and version of all that a build has of such a package, without what only its tests and its build need.
+pub(crate) fn pulled_in(selection: &[&str]) -> Result<BTreeSet<(String, String)>> {
+    let tree = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{lib}|{p}", "--target", TARGET];
+    let text = output(cargo(tree).args(selection))?;
+    let package = |line: &str| {
+        let (name, rest) = line.split_once('|')?.1.split_once(' ')?;
+        Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
+    };
+    Ok(text.lines().filter_map(package).collect())
 }

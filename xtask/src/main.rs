@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod deny;
 mod docs;
+mod drivers;
 mod features;
 mod graph;
 mod guard;

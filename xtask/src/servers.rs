@@ -95,9 +95,10 @@ impl Servers {
         Self { needed, running: Vec::new() }
     }
 
-    /// Those of these backends alone, where any is named.
+    /// Those of these backends alone, where any is named. The workloads have some under more than one name, which begin alike.
     pub(crate) fn only(mut self, backends: &[String]) -> Self {
-        self.needed.retain(|service| backends.is_empty() || backends.iter().any(|name| name == service.name));
+        let is_named = |service: &&Service| backends.iter().any(|name| name.starts_with(service.name));
+        self.needed.retain(|service| backends.is_empty() || is_named(service));
         self
     }
 

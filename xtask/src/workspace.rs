@@ -40,6 +40,10 @@ impl Workspace {
         &self.packages
     }
 
+    pub(crate) fn facade(&self) -> Result<&Package> {
+        Ok(self.packages.iter().find(|package| package.name == "annalist").ok_or("there is no facade")?)
+    }
+
     /// The packages that are concerned where these backends are chosen: all but the other backends.
     pub(crate) fn without_other_backends(&self, chosen: &[&Package]) -> Vec<&Package> {
         let is_chosen = |package: &Package| chosen.iter().any(|c| c.name == package.name);

@@ -69,6 +69,23 @@ async fn connections_are_bounded_clean_and_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_that_nobody_uses_go_back_to_the_pool() {
+    let store = store().await;
+    let mut readers = JoinSet::new();
+    for _ in 0..32 {
+        let store = store.clone();
+        readers.spawn(async move { within(store.read(Read::log(Query::all()))).await.unwrap() });
+    }
+    while let Some(done) = readers.join_next().await {
+        done.unwrap();
+    }
+    let mut taken = Vec::new();
+    for _ in 0..store.pool().options().get_max_connections() {
+        taken.push(within(store.pool().acquire()).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pool_that_was_passed_in_is_left_open_and_whole() {
     let store = store().await;
     let pool = store.pool().clone();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use annalist_conformance::{BoxError, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server};
+use annalist_conformance::{BoxError, Disk, Fault, Harness, HookError, Namespaces, Opened, Rewind, Server};
 use annalist_core::EventId;
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
@@ -85,6 +85,11 @@ pub trait World: Send + Sync + 'static {
         Err(HookError::NotApplicable("has no server".to_owned()))
     }
 
+    /// A disk of one check's own.
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        Err(HookError::NotApplicable("has no disk".to_owned()))
+    }
+
     /// What no text may contain.
     fn secrets(&self) -> Vec<String> {
         Vec::new()
@@ -157,6 +162,10 @@ impl World for Alone {
 
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         self.0.own_server().await
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        self.0.own_disk().await
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -267,6 +276,10 @@ impl Harness for WorldHarness {
 
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         self.world.own_server().await
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        self.world.own_disk().await
     }
 
     fn secrets(&self) -> Vec<String> {

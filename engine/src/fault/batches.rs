@@ -179,6 +179,10 @@ impl BatchWriter for FaultyWriter {
         self.writer.ready().await
     }
 
+    async fn prepare(&self, batch: &[Append]) -> Result<(), BatchError> {
+        self.writer.prepare(batch).await
+    }
+
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
         let met = self.faults.meet();
         if matches!(met, Fault::Refuse(_)) {

@@ -131,7 +131,11 @@ impl Committer {
 
     async fn attempt(&self, batch: &Batch) -> Outcome {
         // The calls are inside the futures, so that a writer which panics before its first await is caught as well.
-        let ready = AssertUnwindSafe(async { self.shared.writer.ready().await }).catch_unwind();
+        let ready = AssertUnwindSafe(async {
+            self.shared.writer.ready().await?;
+            self.shared.writer.prepare(&batch.appends).await
+        })
+        .catch_unwind();
         match timeout_at(batch.until, ready).await {
             Ok(Ok(Ok(()))) if self.shared.queue().may_leave(&batch.arrivals, Instant::now()) => {}
             Ok(Ok(Ok(()))) => {

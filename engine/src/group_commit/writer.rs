@@ -54,6 +54,16 @@ pub trait BatchWriter: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Looks up what the batch needs, which is known from now on. Called after [`ready`](Self::ready), and nothing may leave in it either.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::NotSent`].
+    async fn prepare(&self, batch: &[Append]) -> Result<(), BatchError> {
+        let _ = batch;
+        Ok(())
+    }
+
     /// Writes one batch and answers each of its appends, in their order.
     ///
     /// # Errors
@@ -67,6 +77,10 @@ pub trait BatchWriter: Send + Sync + 'static {
 impl<W: BatchWriter + ?Sized> BatchWriter for Arc<W> {
     async fn ready(&self) -> Result<(), BatchError> {
         (**self).ready().await
+    }
+
+    async fn prepare(&self, batch: &[Append]) -> Result<(), BatchError> {
+        (**self).prepare(batch).await
     }
 
     async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {

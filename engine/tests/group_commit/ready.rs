@@ -42,11 +42,31 @@ impl BatchWriter for Writer {
     }
 }
 
+/// The same in what is looked up for the batch, once it is known which it is.
+struct Preparing(Writer);
+
+#[async_trait]
+impl BatchWriter for Preparing {
+    async fn prepare(&self, batch: &[Append]) -> Result<(), BatchError> {
+        assert_eq!(batch.len(), 1);
+        self.0.ready().await
+    }
+
+    async fn write(&self, batch: &[Append]) -> Result<Vec<Result<Receipt, Error>>, BatchError> {
+        self.0.write(batch).await
+    }
+}
+
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 async fn answer(not_ready: NotReady) -> Error {
+    answer_of(not_ready, |writer| Arc::new(writer)).await
+}
+
+async fn answer_of(not_ready: NotReady, writer: fn(Writer) -> Arc<dyn BatchWriter>) -> Error {
     let left = Arc::<AtomicUsize>::default();
-    let commits = GroupCommit::new(Arc::new(Writer { not_ready, left: left.clone() }), Config::default());
+    let writer = writer(Writer { not_ready, left: left.clone() });
+    let commits = GroupCommit::new(Arc::new(writer), Config::default());
     let append = write("S").timeout(TIMEOUT);
     let answer = commits.append(append).await.expect_err("nothing was sent");
     commits.close().await;
@@ -73,6 +93,15 @@ async fn a_wrong_set_up_is_told_at_once() {
     let wrong = ErrorKind::Misconfigured("a wrong password".into());
     assert_eq!(answer(NotReady::Refuses(wrong.clone())).await.kind(), &wrong);
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_prepared_leaves_no_doubt_either() {
+    let trouble = NotReady::Refuses(ErrorKind::Unavailable("no connection".into()));
+    for not_ready in [NotReady::Waits, NotReady::TooLate, trouble] {
+        let answer = answer_of(not_ready, |writer| Arc::new(Preparing(writer))).await;
+        assert!(is_unavailable(&answer), "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

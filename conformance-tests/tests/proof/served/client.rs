@@ -69,7 +69,7 @@ impl Opening {
         // The servers here keep everything, whatever becomes of them.
         let declared = remote.capabilities();
         let capabilities = Capabilities::full(*declared.limits())
-            .durability(Survives::ProcessKill, "default settings")
+            .durability(Survives::PowerLoss, "default settings")
             .recorded_at_resolution(declared.recorded_at_precision())
             .queries_scan()
             .without(annalist_core::Capability::LocalReads, "every read is linearizable");

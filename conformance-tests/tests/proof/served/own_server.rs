@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annalist_conformance::{BoxError, Opened, Proxy, Server as OwnServer, Trouble};
+use annalist_conformance::{BoxError, Disk, Opened, Proxy, Server as OwnServer, Trouble};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 
@@ -19,6 +19,11 @@ pub trait Fate: Send + Sync + 'static {
 
     /// What a kill does to a namespace.
     async fn killed(&self, honest: &MemoryStore) {
+        let _ = honest;
+    }
+
+    /// What a power cut does to a namespace.
+    async fn cut(&self, honest: &MemoryStore) {
         let _ = honest;
     }
 
@@ -92,6 +97,22 @@ impl OwnServer for Mortal {
     }
 
     async fn resume(&self) -> Result<(), BoxError> {
+        self.arm(Trouble::None).await
+    }
+}
+
+/// Its disk: what a server has flushed is what its fate leaves of it.
+#[async_trait]
+impl Disk for Mortal {
+    async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
+        OwnServer::open(self, namespace).await
+    }
+
+    async fn cut_power(&self) -> Result<(), BoxError> {
+        self.arm(Trouble::Down).await?;
+        for honest in self.all() {
+            self.fate.cut(&honest).await;
+        }
         self.arm(Trouble::None).await
     }
 }

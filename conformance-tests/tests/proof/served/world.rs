@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use annalist_conformance::{BoxError, HookError, Opened, Server as OwnServer};
+use annalist_conformance::{BoxError, Disk, HookError, Opened, Server as OwnServer};
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
@@ -49,6 +49,11 @@ impl Served {
         self.server.get_or_try_init(Server::start).await
     }
 
+    async fn mortal(&self) -> Result<Mortal, HookError> {
+        let server = Mortal::start((self.fate)(), self.client.clone()).await;
+        server.map_err(|error| HookError::Failed(error.into()))
+    }
+
     /// Where the server of all processes is.
     async fn place(&self) -> Result<SocketAddr, BoxError> {
         match std::env::var(ADDRESS) {
@@ -85,7 +90,10 @@ impl World for Served {
     }
 
     async fn own_server(&self) -> Result<Arc<dyn OwnServer>, HookError> {
-        let server = Mortal::start((self.fate)(), self.client.clone()).await;
-        Ok(Arc::new(server.map_err(|error| HookError::Failed(error.into()))?))
+        Ok(Arc::new(self.mortal().await?))
+    }
+
+    async fn own_disk(&self) -> Result<Arc<dyn Disk>, HookError> {
+        Ok(Arc::new(self.mortal().await?))
     }
 }

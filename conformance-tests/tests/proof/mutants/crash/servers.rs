@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annalist_core::{
-    Append, CheckpointStore, Error, ErrorKind, EventId, EventStore, ExpectedVersion, Owner, Position,
-    Receipt, RecordedEvent, Snapshot, SnapshotSchema, SnapshotStore, StreamId, Version,
+    Append, Checkpoint, CheckpointName, CheckpointStore, Error, ErrorKind, EventId, EventStore,
+    ExpectedVersion, Owner, Position, Receipt, RecordedEvent, Snapshot, SnapshotSchema, SnapshotStore,
+    StreamId, Version,
 };
 use annalist_memory::MemoryStore;
 use async_trait::async_trait;
@@ -62,6 +63,27 @@ pub const MUTANTS: &[Mutant] = &[
         make: || with_fate(|| Forgetful::of(Memory::Fences)),
     },
     Mutant {
+        name: "acknowledged_before_flushed",
+        guarantee: "A8",
+        twin: "`synchronous = NORMAL` in WAL mode, `fsync = off`, a flush every other minute",
+        expected: &["crash.power_loss"],
+        make: || with_fate(|| Arc::new(Unflushed)),
+    },
+    Mutant {
+        name: "snapshots_never_flushed",
+        guarantee: "N4",
+        twin: "snapshots in files that are written and renamed",
+        expected: &["crash.power_loss"],
+        make: || with_fate(|| Arc::new(Powerless(Forgetful::new(Memory::Snapshots)))),
+    },
+    Mutant {
+        name: "checkpoints_never_flushed",
+        guarantee: "S5",
+        twin: "places in a cache that is written out now and then",
+        expected: &["crash.power_loss"],
+        make: || with_fate(|| Arc::new(Powerless(Forgetful::new(Memory::Places)))),
+    },
+    Mutant {
         name: "server_that_nobody_kills",
         guarantee: "A8",
         twin: "a harness whose kill does nothing: another container, another process of the same name",
@@ -91,6 +113,30 @@ struct LosesTheLast;
 impl Fate for LosesTheLast {
     async fn killed(&self, honest: &MemoryStore) {
         lose(honest, 3).await;
+    }
+}
+
+/// The same, where a kill loses nothing: only the power.
+struct Unflushed;
+
+#[async_trait]
+impl Fate for Unflushed {
+    async fn cut(&self, honest: &MemoryStore) {
+        lose(honest, 3).await;
+    }
+}
+
+/// Forgets at a power cut what another forgets when it is killed.
+struct Powerless(Forgetful);
+
+#[async_trait]
+impl Fate for Powerless {
+    fn base(&self, honest: MemoryStore) -> Base {
+        self.0.base(honest)
+    }
+
+    async fn cut(&self, honest: &MemoryStore) {
+        self.0.killed(honest).await;
     }
 }
 
@@ -138,6 +184,7 @@ enum Memory {
     Ids,
     Snapshots,
     Fences,
+    Places,
 }
 
 struct Forgetful {
@@ -158,8 +205,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Forgetful {
+    fn new(what: Memory) -> Self {
+        Self { what, known: Arc::default() }
+    }
+
     fn of(what: Memory) -> Arc<dyn Fate> {
-        Arc::new(Self { what, known: Arc::default() })
+        Arc::new(Self::new(what))
     }
 }
 
@@ -171,6 +222,7 @@ impl Fate for Forgetful {
             Memory::Ids => Broken::new(honest, Arc::new(RemembersIds(known))),
             Memory::Snapshots => Broken::new(honest, Arc::new(RemembersSnapshots(known))),
             Memory::Fences => Broken::new(honest, Arc::new(RemembersFences(known))),
+            Memory::Places => Broken::new(honest, Arc::new(RemembersPlaces(known))),
         })
     }
 
@@ -237,5 +289,18 @@ impl Bug for RemembersFences {
         } else {
             answer
         }
+    }
+}
+
+struct RemembersPlaces(Arc<Known>);
+
+#[async_trait]
+impl Bug for RemembersPlaces {
+    async fn load_checkpoint(
+        &self,
+        honest: &MemoryStore,
+        name: &CheckpointName,
+    ) -> Result<Option<Checkpoint>, Error> {
+        if self.0.killed.load(Ordering::SeqCst) { Ok(None) } else { honest.load_checkpoint(name).await }
     }
 }

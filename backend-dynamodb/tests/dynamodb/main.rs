@@ -1,0 +1,18 @@
+//! What is special about the store on DynamoDB.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod behind;
+mod faults;
+mod index;
+mod memory;
+mod model;
+mod net;
+mod rebuild;
+mod set_up;
+mod simulation;
+mod support;
+mod units;
