@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use crate::lease::Lease;
 
-/// How long a connection stays out of its pool at most, once nobody uses it; so its lifetime and idle time stay the pool's to judge.
+/// Since when a connection must have been taken from its pool to go back there. It is looked for as often, so that one which nobody uses is back
+/// after twice that at most; its lifetime and idle time stay the pool's to judge.
 const OUT_MAX: Duration = Duration::from_secs(1);
 
 /// No more are kept, and with the one of the appends never more than half of the pool's: the rest is there for whoever takes from the pool itself.

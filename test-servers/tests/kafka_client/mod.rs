@@ -86,7 +86,8 @@ pub(crate) fn create_topic(server: SocketAddr) {
     let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
     let answer = ask(server, &request, 4).expect("it answers");
     assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
-    while !is_led(server) {
+    // The metadata may name the leader before it knows by itself that it is.
+    while !is_led(server) || fetch(server, 0).is_err() {
         std::thread::yield_now();
     }
 }
