@@ -73,17 +73,27 @@ fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -
         for round in 0..options.rounds {
             // Whoever goes first finds the machine as the other left it: so they take turns at that, too.
             if round % 2 == 0 {
-                of_ours.push(case.round(pace, &ours)?);
-                of_raw.push(case.round(pace, &raw)?);
+                of_ours.push(told(case, case.round(pace, &ours)?, &ours));
+                of_raw.push(told(case, case.round(pace, &raw)?, &raw));
             } else {
-                of_raw.push(case.round(pace, &raw)?);
-                of_ours.push(case.round(pace, &ours)?);
+                of_raw.push(told(case, case.round(pace, &raw)?, &raw));
+                of_ours.push(told(case, case.round(pace, &ours)?, &ours));
             }
         }
         rows(B::NAME, Annalist::NAME, case, &of_ours, report);
         rows(B::NAME, <B::Raw as Side>::Subject::NAME, case, &of_raw, report);
     }
     Ok(())
+}
+
+/// Says what a round gave, so that a run which is cut off has said how far it came.
+fn told<S: Side>(case: &Case, readings: Vec<Reading>, site: &Site<'_, S>) -> Vec<Reading> {
+    let Case { workload, processes, tasks, batch, .. } = case;
+    for Reading { unit, value } in &readings {
+        let (backend, subject) = (site.backend, S::Subject::NAME);
+        eprintln!("{backend} {workload} {processes}x{tasks} batch={batch} {subject}: {value:.1} {unit}");
+    }
+    readings
 }
 
 /// One worker's part of a case.

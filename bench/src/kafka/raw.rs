@@ -1,6 +1,7 @@
 //! The raw side: what a good user of the driver would write who wants events in a topic and asks for nothing more: no conditions, no versions, no
 //! protection from retries.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use annalist_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
@@ -18,6 +19,8 @@ pub(crate) struct RawKafka {
     broker: Broker,
     topic: String,
     producer: FutureProducer,
+    /// Made by the first read: it takes half a second until a new one gets its first record.
+    reader: Mutex<Option<BaseConsumer>>,
 }
 
 /// Events that are ready to be sent, a record each, under the key of their stream.
@@ -34,7 +37,7 @@ impl RawKafka {
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
             .create()?;
-        let raw = Self { broker, topic: topic.to_owned(), producer };
+        let raw = Self { broker, topic: topic.to_owned(), producer, reader: Mutex::default() };
         raw.warm_up().await?;
         Ok(raw)
     }
@@ -62,7 +65,14 @@ impl RawKafka {
 
     /// Reads the topic from its beginning to its end, and counts what is of a stream, or of all.
     fn count(&self, stream: Option<&str>) -> Result<u64> {
-        let consumer = self.consumer()?;
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(consumer) = &*reader {
+            consumer.seek(&self.topic, 0, Offset::Beginning, Duration::from_secs(10))?;
+        }
+        let consumer = match &mut *reader {
+            Some(consumer) => consumer,
+            none => none.insert(self.consumer()?),
+        };
         let (_, end) = consumer.fetch_watermarks(&self.topic, 0, Duration::from_secs(10))?;
         let mut events = Vec::new();
         loop {
