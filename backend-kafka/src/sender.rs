@@ -199,7 +199,6 @@ impl Sender {
 
     /// Hands a record to the driver.
     pub(crate) fn send(&self, sealed: &mut Sealed) -> Result<Ticket<'_>, Undelivered> {
-        self.replica.check().map_err(Undelivered::Never)?;
         let producer = self.producer().map_err(Undelivered::Never)?;
         // A panic under the lock is in the driver; the number is used up or not, either is right.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,6 +208,8 @@ impl Sender {
         let header = Header { log: self.log, writer: self.writer, number, applied, digest };
         let fate = self.pending.enter(number);
         let ticket = Ticket { sender: self, number, fate };
+        // After it was entered: a fold that stops tells all who are.
+        self.replica.check().map_err(Undelivered::Never)?;
         let opaque = usize::try_from(number).unwrap_or(usize::MAX);
         let record: BaseRecord<'_, (), [u8], usize> = BaseRecord::with_opaque_to(&self.topic, opaque)
             .partition(PARTITION)
