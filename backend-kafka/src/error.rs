@@ -30,14 +30,22 @@ pub(crate) fn of_request(error: KafkaError) -> Error {
         KafkaError::ClientCreation(_) => ErrorKind::Misconfigured("the client could not be made".to_owned()),
         // The client's thread was told nothing.
         KafkaError::Canceled => ErrorKind::Unavailable("the broker was not asked".to_owned()),
-        error => kind_of(error.rdkafka_error_code()),
+        error => kind_of(code(error)),
     };
     Error::new(kind).with_source(error)
 }
 
 /// What the driver said.
 pub(crate) fn code_of(error: &Error) -> Option<Code> {
-    std::error::Error::source(error)?.downcast_ref::<KafkaError>()?.rdkafka_error_code()
+    code(std::error::Error::source(error)?.downcast_ref()?)
+}
+
+fn code(error: &KafkaError) -> Option<Code> {
+    match error {
+        // The driver's own look leaves it out.
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    }
 }
 
 /// What an error says that is sure to have left nothing behind.
@@ -139,6 +147,16 @@ pub(crate) fn is_of_lost_records(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_to_an_administrator_is_understood_as_any_other() {
+        for of in [KafkaError::AdminOp, KafkaError::MetadataFetch] {
+            assert!(matches!(of_request(of(Code::RequestTimedOut)).kind(), ErrorKind::Unavailable(_)));
+            let refused = of_request(of(Code::TopicAuthorizationFailed));
+            assert!(matches!(refused.kind(), ErrorKind::Misconfigured(_)));
+            assert_eq!(code_of(&refused), Some(Code::TopicAuthorizationFailed));
+        }
+    }
 
     #[test]
     fn only_what_is_sure_counts_as_not_written() {
