@@ -148,7 +148,8 @@ pub(crate) fn consumer(address: &Address, config: &Config) -> ClientConfig {
         .set("check.crcs", "true")
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "20")
-        .set("fetch.wait.max.ms", "500")
+        // Going back to an earlier record waits for this long, where nothing comes.
+        .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", "16384")
         .set("fetch.message.max.bytes", "4194304");
     client

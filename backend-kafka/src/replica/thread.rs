@@ -140,7 +140,14 @@ impl Reader {
     }
 
     /// Goes back to the last record, where that is due. While there is no connection it cannot, and tries again.
+    ///
+    /// Best before there is a connection again: what is asked for then waits for more to come, and only then goes back.
     fn look_again(&mut self) {
+        if let (Check::Done, Some(mark)) = (self.check, self.fold.state().last)
+            && self.replica.health().take_suspicion()
+        {
+            self.check = Check::Due(mark);
+        }
         if let Check::Due(mark) = self.check {
             let offset = Offset::Offset(i64::try_from(mark.offset).unwrap_or(i64::MAX));
             // Not assigned again: the driver does not bear that while it is still stopping.
