@@ -6,6 +6,7 @@ mod annalist;
 mod args;
 mod chart;
 mod dynamodb;
+mod kafka;
 mod machine;
 mod memory;
 mod payload;
