@@ -217,6 +217,19 @@ impl Server for Own {
     async fn resume(&self) -> Result<(), BoxError> {
         self.do_to(dynamodb::Server::resume).await
     }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Ok(address(&self.server.url())?)
+    }
+
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        let url = self.server.url();
+        Ok(self.stores.open(&url, &endpoint(address), namespace).await?)
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Ok(vec![(common::VARIABLE.to_owned(), self.server.url())])
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -65,6 +65,16 @@ impl Stores {
     }
 }
 
+impl Postgres {
+    async fn learn_version(&self, url: &str) -> Result<(), BoxError> {
+        if self.version.get().is_none() {
+            // Another check may have been first.
+            let _ = self.version.set(version(url).await?);
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Harness for Postgres {
     fn name(&self) -> &str {
@@ -82,10 +92,7 @@ impl Harness for Postgres {
 
     async fn open(&self, namespace: &str) -> Result<Opened, BoxError> {
         let url = Shared::get()?.url();
-        if self.version.get().is_none() {
-            // Another check may have been first.
-            let _ = self.version.set(version(&url).await?);
-        }
+        self.learn_version(&url).await?;
         self.stores.open(&url, &url, namespace).await
     }
 
@@ -144,6 +151,7 @@ impl Harness for Postgres {
 
     async fn own_server(&self) -> Result<Arc<dyn Server>, HookError> {
         let started = blocking(|| postgres::Server::start(postgres::Settings::default())).await?;
+        self.learn_version(&started.url()).await?;
         Ok(Arc::new(Own { server: Arc::new(started), stores: Stores::default() }))
     }
 
@@ -218,6 +226,19 @@ impl Server for Own {
 
     async fn resume(&self) -> Result<(), BoxError> {
         self.do_to(postgres::Server::resume).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Ok(way::address(&self.server.url()).map_err(BoxError::from)?)
+    }
+
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        let url = self.server.url();
+        Ok(self.stores.open(&url, &way::through(&url, address), namespace).await?)
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Ok(vec![(common::VARIABLE.to_owned(), self.server.url())])
     }
 }
 

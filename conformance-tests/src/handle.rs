@@ -70,6 +70,11 @@ impl Handle {
         Arc::strong_count(&self.clones) > 1
     }
 
+    /// How long to wait for what must come.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     pub(crate) fn into_guard(self) -> Arc<dyn Any + Send + Sync> {
         self.guard
     }
@@ -160,8 +165,16 @@ impl Handle {
     ///
     /// A violation if a page fails or breaks one of these rules.
     pub async fn drain(&self, read: Read) -> Verdict<Drained> {
+        Ok(self.try_drain(read).await??)
+    }
+
+    /// The same; what the store answers where a page fails.
+    pub(crate) async fn try_drain(&self, read: Read) -> Verdict<Result<Drained, Error>> {
         let page_size = read.page_events_max().max(1);
-        let page = self.events.read(read).await?;
+        let page = match self.events.read(read).await {
+            Ok(page) => page,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut drained = Drained { events: page.events, head: page.head, version: page.version, pages: 1 };
         ensure!(
             drained.events.len() <= page_size,
@@ -170,7 +183,10 @@ impl Handle {
         );
         let (mut next, mut empty_in_a_row) = (page.next, 0);
         while let Some(read) = next {
-            let page = self.events.read(read.clone()).await?;
+            let page = match self.events.read(read.clone()).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
             drained.pages += 1;
             let told = (page.head, page.version);
             ensure!(
@@ -187,7 +203,7 @@ impl Handle {
             drained.events.extend(page.events);
             next = page.next;
         }
-        Ok(drained)
+        Ok(Ok(drained))
     }
 
     /// All events of a stream, oldest first.

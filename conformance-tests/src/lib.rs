@@ -132,6 +132,7 @@ mod report;
 mod runner;
 mod server;
 mod settings;
+mod soak;
 mod sweep;
 mod tail;
 mod traffic;
@@ -152,6 +153,7 @@ pub use report::{CheckResult, Outcome, Report};
 pub use runner::{run, run_check};
 pub use server::Server;
 pub use settings::{Selection, Settings};
+pub use soak::{FaultCount, Soak, SoakReport, check_soak, soak};
 pub use sweep::{PollLimit, Sweep};
 pub use tail::Tail;
 pub use verdict::{Failure, Verdict};
@@ -162,5 +164,7 @@ pub use agent::agent_program;
 pub use check::check;
 #[doc(hidden)]
 pub use main_program::main_program;
+#[doc(hidden)]
+pub use soak::soak_program;
 #[doc(hidden)]
 pub use verdict::shown;

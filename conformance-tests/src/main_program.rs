@@ -12,7 +12,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::report::Rerun;
 use crate::runner::Lanes;
-use crate::{Check, CheckResult, Harness, Outcome, Report, Selection, Settings, agent_program, all};
+use crate::{
+    Check, CheckResult, Harness, Outcome, Report, Selection, Settings, agent_program, all, soak_program,
+};
 
 /// Makes the suite a test target: the whole of `tests/conformance.rs` but for the [`Harness`], with `harness = false` in `Cargo.toml`.
 ///
@@ -20,6 +22,10 @@ use crate::{Check, CheckResult, Harness, Outcome, Report, Selection, Settings, a
 /// The environment chooses further: `ANNALIST_SUITE_LEVEL` (the highest that runs), `ANNALIST_SUITE_AREA`, `ANNALIST_SUITE_CHECK` (several with
 /// commas), `ANNALIST_SUITE_SEED`, `ANNALIST_SUITE_SCALE` (multiplies the work), `ANNALIST_SUITE_PATIENCE` (in seconds), and `ANNALIST_SUITE_REPORT`
 /// names the folder for `report.json`, `junit.xml` and `report.md`.
+///
+/// With `ANNALIST_SOAK_MINUTES` in the environment the store is [soaked](crate::soak()) instead, for so long; `ANNALIST_SOAK_DIR` names the
+/// folder, `ANNALIST_SOAK_SEED` and `ANNALIST_SOAK_RATE` (steps a second) say how. `ANNALIST_SOAK_CHECK` names the folder of an earlier soak, which is
+/// [checked](crate::check_soak) once more.
 ///
 /// ```no_run
 /// use annalist_conformance::{BoxError, Harness, Namespaces, Opened};
@@ -59,6 +65,9 @@ macro_rules! conformance_main {
 #[must_use]
 pub fn main_program(package: &'static str, harness: Arc<dyn Harness>) -> ExitCode {
     if let Some(code) = agent_program(|| harness.clone()) {
+        return code;
+    }
+    if let Some(code) = soak_program(|| harness.clone()) {
         return code;
     }
     let mut arguments = Arguments::from_args();

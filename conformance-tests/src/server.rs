@@ -1,12 +1,13 @@
 //! A server that belongs to one check, which kills it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use annalist_core::{Error, Query, Read};
 use async_trait::async_trait;
 
-use crate::{BoxError, Cx, Failure, Handle, Opened, Verdict};
+use crate::{BoxError, Cx, Failure, Handle, HookError, Opened, Verdict};
 
 /// A server that one check has for itself. Dropping it stops it and removes what it leaves behind.
 ///
@@ -94,6 +95,35 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// Whatever keeps it from going on.
     async fn resume(&self) -> Result<(), BoxError>;
+
+    /// Where this server listens, as [`Harness::address`](crate::Harness::address) tells it. It stays the same when the server is started again.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless it can tell.
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Err(HookError::NotProvided)
+    }
+
+    /// Opens a namespace of this server by way of another address, as [`Harness::open_through`](crate::Harness::open_through) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`address`](Self::address), and whatever keeps the store from being opened.
+    async fn open_through(&self, namespace: &str, address: SocketAddr) -> Result<Opened, HookError> {
+        let _ = (namespace, address);
+        Err(HookError::NotProvided)
+    }
+
+    /// What another process needs in its environment, so that its harness opens the namespaces of this server, as
+    /// [`Harness::agent_environment`](crate::Harness::agent_environment) tells it.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError::NotProvided`] unless it can tell.
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Err(HookError::NotProvided)
+    }
 }
 
 /// The check's own server, and a namespace on it.
@@ -172,7 +202,7 @@ impl Served {
 }
 
 /// Asks something that nobody but the server can answer.
-async fn look(handle: &Handle, timeout: Duration) -> Result<(), Error> {
+pub(crate) async fn look(handle: &Handle, timeout: Duration) -> Result<(), Error> {
     handle.read(Read::log(Query::all()).limit(1).timeout(timeout)).await.map(drop)
 }
 

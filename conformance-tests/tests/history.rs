@@ -400,7 +400,7 @@ fn one_append_then(answer: impl Fn(&History) -> Answer) -> (History, Append) {
     let receipt = backend::receipt(false, vec![backend::written(stream("A-1"), Version::FIRST, positions)]);
     let mut model = Model::default();
     model.commit(&append, &receipt).expect("a first append");
-    let mut history = History { operations: Vec::new(), log: model.events().map(logged).collect() };
+    let mut history = History { log: model.events().map(logged).collect(), ..History::default() };
     let call = Call::Append(AppendCall::of(&append));
     history.operations.push(Operation {
         session: 0,

@@ -5,7 +5,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
 use crate::{
-    Result, bench, deny, docs, drivers, features, graph, guard, matrix, mutants, packages, test, words,
+    Result, bench, deny, docs, drivers, features, graph, guard, matrix, mutants, packages, soak, test, words,
 };
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
@@ -36,6 +36,9 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     });
     steps.step("deny", || deny::check(&workspace));
     let mut servers = test::all(&workspace, &[], &reports, &mut steps)?;
+    steps.step("each backend, soaked briefly", || {
+        soak::brief(&workspace, &workspace.scratch("soak")?, &mut servers)
+    });
     steps.step("kill matrix", || mutants::prove(1, &workspace.scratch("mutants")?));
     steps.step("workloads, once and briefly", || bench::smoke(&workspace.scratch("bench")?, &mut servers));
     steps.step("generated tables", || matrix::check(&workspace, &reports));

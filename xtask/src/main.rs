@@ -15,6 +15,7 @@ mod programs;
 mod run;
 mod servers;
 mod services;
+mod soak;
 mod suite;
 mod test;
 mod words;
@@ -36,6 +37,10 @@ cargo xtask COMMAND
       fmt, clippy, docs, features one by one, a build beside sqlx, deny, `test`, kill matrix, and that generated tables are up to date.
   suite --backend NAME [--level 1..4] [--area A] [--check NAME] [--seed N] --report DIR
       One backend under the conformance suite; leaves report.json, junit.xml and report.md in DIR.
+  soak [--backend NAME]... --minutes N [--seed N] [--rate N] [--out DIR]
+      Backends under mixed traffic, at N steps a second, while connections, processes and servers fail; leaves the history and report.json in DIR/NAME.
+  soak --check DIR
+      Holds the history that a soak has left in DIR against the contract once more.
   mutants [--runs N] --report DIR
       The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
   bench [--backend NAME]... [--workload W]... [--tasks N]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
@@ -70,6 +75,7 @@ fn command(mut args: Parser) -> Result<()> {
         "test" => test::command(args),
         "ci" => ci::command(args),
         "suite" => suite::command(args),
+        "soak" => soak::command(args),
         "mutants" => mutants::command(args),
         "bench" => bench::command(args),
         "services" => services::command(args),

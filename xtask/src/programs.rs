@@ -103,13 +103,17 @@ pub(crate) struct Job {
 
 /// Runs all jobs, as many at once as there are cores, and prints the output of each when it ends.
 pub(crate) fn run_all(jobs: Vec<Job>) -> Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    run_at_once(jobs, std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Runs all jobs, so many at once, and prints the output of each when it ends.
+pub(crate) fn run_at_once(jobs: Vec<Job>, at_once: usize) -> Result<()> {
     let total = jobs.len();
     let waiting = Mutex::new(jobs.into_iter());
     let failed = Mutex::new(Vec::new());
     let done = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..cores.min(total) {
+        for _ in 0..at_once.min(total) {
             scope.spawn(|| {
                 while let Some(mut job) = next(&waiting) {
                     let begun = Instant::now();

@@ -20,7 +20,7 @@ pub(crate) use wire::{Ask, From, Load, Told, Traffic};
 use crate::history::merge::Noted;
 use crate::history::{Answer, AppendCall, ReadCall};
 use crate::os::{self, Push};
-use crate::{Cx, Failure, Task, Verdict};
+use crate::{Cx, Failure, Verdict};
 
 /// How far an agent may be ahead of what the check has heard of it; then it waits, so that no history grows without bound.
 const LINES_MAX: usize = 200;
@@ -33,7 +33,6 @@ pub(crate) struct Agent {
     input: ChildStdin,
     told: Receiver<Told>,
     patience: Duration,
-    _reader: Task<()>,
 }
 
 impl Cx {
@@ -58,7 +57,7 @@ impl Cx {
     /// `n` agents that have opened nothing yet.
     pub(crate) async fn unopened_agents(&self, n: usize) -> Verdict<Vec<Agent>> {
         let environment = self.agent_environment().await?;
-        let start = |_| Agent::start(self, &environment);
+        let start = |_| Agent::start(self.patience(), &environment);
         (0..n).map(start).collect::<Result<_, _>>().map_err(|error: std::io::Error| {
             Failure::violation(format!("another process of this program did not start: {error}"))
         })
@@ -66,7 +65,8 @@ impl Cx {
 }
 
 impl Agent {
-    fn start(cx: &Cx, environment: &[(String, String)]) -> std::io::Result<Self> {
+    /// Starts one, whose answers are waited for with this patience.
+    pub(crate) fn start(patience: Duration, environment: &[(String, String)]) -> std::io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .env(role::VARIABLE, "1")
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -78,8 +78,14 @@ impl Agent {
         let (input, output) = (child.stdin.take().ok_or_else(gone)?, child.stdout.take().ok_or_else(gone)?);
         let pid = child.id().ok_or_else(gone)?;
         let (sender, told) = channel(LINES_MAX);
-        let reader = cx.spawn(listen(output, sender));
-        Ok(Self { child, pid, input, told, patience: cx.patience(), _reader: reader })
+        // It ends with the process.
+        tokio::spawn(listen(output, sender));
+        Ok(Self { child, pid, input, told, patience })
+    }
+
+    /// Gives away whatever it tells from now on.
+    pub(crate) fn listening(&mut self) -> Receiver<Told> {
+        std::mem::replace(&mut self.told, channel(1).1)
     }
 
     /// Asks something; what is told of it comes by [`told`](Self::told).

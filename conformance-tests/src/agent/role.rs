@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::wire::{Ask, From, Load, Told, Traffic};
 use crate::history::{Answer, AppendCall, ReadCall, Recorder};
+use crate::soak::{Work, work_in_agent};
 use crate::traffic::{Client, batch, plain_append};
 use crate::{Failure, Handle, Harness, Settings, Verdict};
 
@@ -91,6 +92,7 @@ impl Role {
             Ask::Append(call) => self.append(&call).await?,
             Ask::Read(call) => self.read(&call).await?,
             Ask::Traffic(traffic) => self.traffic(traffic).await?,
+            Ask::Soak { namespace, work } => self.soak(namespace, work).await,
             Ask::Follow { from } => self.follow(from).await?,
             Ask::Claim { name } => match self.handle()?.checkpoints().claim_checkpoint(&name).await {
                 Ok(claim) => {
@@ -154,6 +156,19 @@ impl Role {
         }
         tell(&Told::Done);
         Ok(())
+    }
+
+    async fn soak(&mut self, namespace: String, work: Work) {
+        let (over, watch) = tokio::sync::watch::channel(false);
+        let note = |noted| tell(&Told::Noted(noted));
+        let working = work_in_agent(self.harness.clone(), namespace, work, note, watch);
+        let end = async {
+            // Whatever is asked meanwhile asks for the end.
+            self.asks.recv().await;
+            over.send_replace(true);
+        };
+        tokio::join!(working, end);
+        tell(&Told::Done);
     }
 
     async fn follow(&mut self, from: From) -> Verdict {

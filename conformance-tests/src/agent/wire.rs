@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Cx;
 use crate::history::merge::Noted;
 use crate::history::{Answer, AppendCall, ReadCall};
+use crate::soak::Work;
 
 /// What the suite asks of an agent, one after the other.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(crate) enum Ask {
     Read(ReadCall),
     /// To do things at random. Told: `Noted` at each call and return, and `Done` after so many steps or a `Stop`.
     Traffic(Traffic),
+    /// To work on a namespace as one of a soak's workers. Told: `Noted` at each call and return, and `Done` after a `Stop`.
+    Soak { namespace: String, work: Work },
     /// To follow the whole log. Told: `Following`, then `Event` and `CaughtUp`, and `Done` after a `Stop`.
     Follow { from: From },
     /// To claim a checkpoint. Told: `Claimed` or `Refused`.

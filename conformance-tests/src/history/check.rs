@@ -4,13 +4,14 @@
 //! its head; a refusal fits some lengths and not others. An operation that began after another had returned must not see less. So one walk through
 //! the moments of calls and returns, which gives each operation the least length that fits, finds a contradiction if there is one.
 
+use std::collections::HashMap;
+
 use annalist_core::{Append, Version};
 use annalist_engine::admission::{Verdict as Admission, admit};
 
-use super::log::{Appends, FinalLog, Prefix};
+use super::log::{Appends, FinalLog, Prefix, TOLD_MAX};
 use super::record::{committed, refused};
-use super::{Answer, Call, History, Operation, ReadCall};
-use crate::model::read_of;
+use super::{Answer, Call, Heard, History, Operation, ReadCall, checkpoints, snapshots};
 
 impl History {
     /// Decides whether the history is linearizable.
@@ -19,12 +20,12 @@ impl History {
     ///
     /// What contradicts it.
     pub fn check(&self) -> Result<(), Vec<String>> {
-        /// More of them rarely tell more.
-        const TOLD_MAX: usize = 20;
         let mut wrong = Vec::new();
         if let Err(error) = pass(self, &mut wrong) {
             wrong.push(format!("this is no history: {error}"));
         }
+        snapshots::check(&self.operations, &mut wrong);
+        checkpoints::check(&self.operations, &mut wrong);
         wrong.truncate(TOLD_MAX);
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
@@ -44,10 +45,25 @@ fn pass(history: &History, wrong: &mut Vec<String>) -> Result<(), annalist_core:
     Ok(())
 }
 
+/// A moment of the history. What they are called in the same moment does not matter: no two share one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    /// An operation is called.
+    Call(usize),
+    /// It returns.
+    Return(usize),
+    /// A subscription is asked for.
+    Follow(usize),
+    /// It gives something, by the number of that.
+    Hear(usize, usize),
+}
+
 struct Walk<'a> {
     history: &'a History,
     appends: &'a Appends,
     log: &'a FinalLog,
+    /// The segment that each operation may have committed.
+    committed: HashMap<usize, usize>,
     /// For each segment the earliest moment at which it and all before it had been sent.
     sent: Vec<u64>,
     /// Which segments have a committer that fits.
@@ -68,33 +84,56 @@ impl<'a> Walk<'a> {
         let sent = sent.collect();
         let explained = vec![false; log.segments.len()];
         let against = vec![Vec::new(); log.segments.len()];
-        Self { history, appends, log, sent, explained, against }
+        Self { history, appends, log, committed: log.committed(), sent, explained, against }
+    }
+
+    /// All moments of the history, in their order.
+    fn moments(&self) -> Vec<(u64, Moment)> {
+        let mut moments = Vec::new();
+        for (index, operation) in self.history.operations.iter().enumerate() {
+            moments.push((operation.invoked, Moment::Call(index)));
+            moments.extend(operation.returned.map(|returned| (returned, Moment::Return(index))));
+        }
+        for (index, followed) in self.history.followed.iter().enumerate() {
+            moments.push((followed.invoked(), Moment::Follow(index)));
+            let heard = followed.heard().iter().enumerate();
+            moments.extend(heard.map(|(number, (at, _))| (*at, Moment::Hear(index, number))));
+        }
+        moments.sort_unstable();
+        moments
     }
 
     fn go(mut self, wrong: &mut Vec<String>) {
-        let mut moments: Vec<(u64, usize)> = Vec::new();
-        for (index, operation) in self.history.operations.iter().enumerate() {
-            moments.push((operation.invoked, index));
-            moments.extend(operation.returned.map(|returned| (returned, index)));
-        }
-        moments.sort_unstable();
-        // What operation `i` saw at least, once it has begun.
+        // What operation `i` saw at least, once it has begun, and what was acknowledged before subscription `i` began.
         let mut saw = vec![0; self.history.operations.len()];
+        let mut before = vec![0; self.history.followed.len()];
         let mut acknowledged = 0;
-        for (moment, index) in moments {
-            if moment != self.history.operations[index].invoked {
-                acknowledged = acknowledged.max(saw[index]);
-                continue;
-            }
-            match self.least(index, acknowledged) {
-                Ok(length) => saw[index] = length,
-                Err(why) => {
-                    let Operation { session, invoked, returned, .. } = &self.history.operations[index];
-                    let until = returned.map_or("never".to_owned(), |returned| returned.to_string());
-                    wrong
-                        .push(format!("operation {index} of session {session}, {invoked} to {until}: {why}"));
+        for (moment, what) in self.moments() {
+            match what {
+                Moment::Return(index) => acknowledged = acknowledged.max(saw[index]),
+                Moment::Call(index) => match self.least(index, acknowledged) {
+                    Ok(length) => saw[index] = length,
+                    Err(why) => wrong.push(self.told(index, &why)),
+                },
+                Moment::Follow(index) => before[index] = acknowledged,
+                Moment::Hear(index, number) => {
+                    let heard = &self.history.followed[index].heard()[number].1;
+                    let segments = self.shown(heard);
+                    acknowledged = acknowledged.max(self.log.boundary(segments));
+                    if segments.checked_sub(1).is_some_and(|last| self.sent[last] > moment) {
+                        wrong.push(format!(
+                            "at {moment} a subscription gave {heard:?}, which had not been sent yet"
+                        ));
+                    }
                 }
             }
+            if wrong.len() >= TOLD_MAX {
+                return;
+            }
+        }
+        for (followed, before) in self.history.followed.iter().zip(before) {
+            let sent = self.log.boundary(self.sent.partition_point(|sent| *sent <= followed.returned()));
+            wrong.extend(followed.check(self.log, before, sent).err());
         }
         for (segment, against) in self
             .log
@@ -114,6 +153,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn told(&self, index: usize, why: &str) -> String {
+        let Operation { session, invoked, returned, .. } = &self.history.operations[index];
+        let until = returned.map_or("never".to_owned(), |returned| returned.to_string());
+        format!("operation {index} of session {session}, {invoked} to {until}: {why}")
+    }
+
+    /// How many appends had committed where a subscription gave this.
+    fn shown(&self, heard: &Heard) -> usize {
+        match self.log.length_at(heard.position()).checked_sub(1) {
+            Some(last) => self.log.segments.partition_point(|segment| segment.start <= last),
+            None => 0,
+        }
+    }
+
     /// The least length of the log that an operation can have seen, given what had been acknowledged before it began.
     fn least(&mut self, index: usize, acknowledged: usize) -> Result<usize, String> {
         let operation = &self.history.operations[index];
@@ -125,6 +178,8 @@ impl<'a> Walk<'a> {
             (Answer::Committed { already: false, .. }, Some(append), _) if append.event_count() > 0 => {
                 self.has_committed(index, append, acknowledged)
             }
+            // Nothing that is about the log.
+            (_, None, call) if !matches!(call, Call::Append(_) | Call::Read(_)) => Ok(acknowledged),
             (Answer::Unknown | Answer::Refused(_), ..) => self.refused_for_its_own(index, acknowledged),
             (Answer::Events { .. }, _, Call::Read(read)) => self.reads(operation, read, acknowledged),
             (answer, Some(append), _) => self.answers(operation, append, answer, acknowledged),
@@ -149,8 +204,7 @@ impl<'a> Walk<'a> {
     }
 
     fn has_committed(&mut self, index: usize, append: &Append, acknowledged: usize) -> Result<usize, String> {
-        let segment = self.log.segments.iter().position(|segment| segment.committers == [index]);
-        let Some(segment) = segment else { return Ok(acknowledged) };
+        let Some(segment) = self.committed.get(&index).copied() else { return Ok(acknowledged) };
         // Whatever is wrong with it is told here, once.
         self.explained[segment] = true;
         let place = &self.log.segments[segment];
@@ -160,12 +214,11 @@ impl<'a> Walk<'a> {
     }
 
     fn may_have_committed(&mut self, index: usize, append: &Append, acknowledged: usize) {
-        for (segment, place) in self.log.segments.iter().enumerate() {
-            if place.committers.contains(&index) && !self.explained[segment] {
-                match self.fits(place.start, append, acknowledged) {
-                    Ok(()) => self.explained[segment] = true,
-                    Err(why) => self.against[segment].push(format!("operation {index}: {why}")),
-                }
+        let Some(segment) = self.committed.get(&index).copied() else { return };
+        if !self.explained[segment] {
+            match self.fits(self.log.segments[segment].start, append, acknowledged) {
+                Ok(()) => self.explained[segment] = true,
+                Err(why) => self.against[segment].push(format!("operation {index}: {why}")),
             }
         }
     }
@@ -215,7 +268,7 @@ impl<'a> Walk<'a> {
             return Err(format!("a read up to {head} saw what was sent after it had returned"));
         }
         let (prefix, asked) = (self.log.prefix(length), read.read());
-        let must = read_of(prefix.events().iter(), &asked);
+        let must = prefix.read(&asked);
         let must: Vec<_> = must
             .iter()
             .map(|event| (event.stream().clone(), event.version(), event.id(), event.position()))

@@ -4,11 +4,16 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use annalist_core::{
-    Append, Error, EventId, NewEvent, Position, Query, RecordedEvent, StreamId, Version, backend,
+    Append, Error, EventId, NewEvent, Position, Query, Read, RecordedEvent, Source, StreamId, Version,
+    backend,
 };
 use annalist_engine::admission::{Facts, Stored};
 
 use super::{Answer, History};
+use crate::model::read_of;
+
+/// More violations rarely tell more.
+pub(super) const TOLD_MAX: usize = 20;
 
 /// The final log.
 pub(super) struct FinalLog {
@@ -71,7 +76,8 @@ impl FinalLog {
                 untold.entry((stream, event.id())).or_default().push(index);
             }
         }
-        while self.segment_of.len() < self.events.len() {
+        // A log that is wrong all over need not be cut to its end.
+        while self.segment_of.len() < self.events.len() && wrong.len() < TOLD_MAX {
             let start = self.segment_of.len();
             let first = &self.events[start];
             let committers = match told.get(&start) {
@@ -187,6 +193,19 @@ impl FinalLog {
         (self.boundary(segments) == length).then_some(segments)
     }
 
+    /// The segment that each operation may have committed.
+    pub(super) fn committed(&self) -> HashMap<usize, usize> {
+        let of = |(number, segment): (usize, &Segment)| {
+            segment.committers.iter().map(move |operation| (*operation, number)).collect::<Vec<_>>()
+        };
+        self.segments.iter().enumerate().flat_map(of).collect()
+    }
+
+    /// Where an event stands.
+    pub(super) fn index_of(&self, stream: &StreamId, id: EventId) -> Option<usize> {
+        self.ids.get(&(stream.clone(), id)).copied()
+    }
+
     /// How many events stand at or below a position.
     pub(super) fn length_at(&self, position: Position) -> usize {
         self.events.partition_point(|event| event.position() <= position)
@@ -205,8 +224,25 @@ pub(super) struct Prefix<'a> {
 }
 
 impl Prefix<'_> {
-    pub(super) fn events(&self) -> &[RecordedEvent] {
+    fn events(&self) -> &[RecordedEvent] {
         &self.log.events[..self.length]
+    }
+
+    /// What a read must give. It looks at what the read is about alone, since there are as many reads as there are lengths.
+    pub(super) fn read(&self, read: &Read) -> Vec<RecordedEvent> {
+        match read.source() {
+            Source::Stream(stream) => {
+                let (from, to) = read.versions();
+                let of_stream = self.log.streams.get(stream).map_or(&[][..], Vec::as_slice);
+                let end = self.version_of(stream).min(to).get() as usize;
+                let begin = (from.get().saturating_sub(1) as usize).min(end);
+                read_of(of_stream[begin..end].iter().map(|index| &self.log.events[*index]), read)
+            }
+            _ => {
+                let begin = self.log.length_at(read.positions().0).min(self.length);
+                read_of(self.log.events[begin..self.length].iter(), read)
+            }
+        }
     }
 
     pub(super) fn version_of(&self, stream: &StreamId) -> Version {

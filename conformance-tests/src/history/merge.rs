@@ -1,10 +1,10 @@
 //! One history of what several processes noted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Operation};
+use super::{Answer, Call, Followed, Heard, History, Operation};
 
 /// What a process reports of its sessions, each of which does one thing after the other.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -14,6 +14,12 @@ pub(crate) enum Noted {
     Begun(Box<Operation>),
     /// The last one of this session has returned.
     Ended { session: u32, returned: u64, answer: Answer },
+    /// The subscription that this session began last gave something.
+    Heard { session: u32, at: u64, heard: Heard },
+    /// The error behind an answer of this session.
+    Failed { session: u32, at: u64, kind: String, text: String },
+    /// What this session saw that is wrong whatever is in the log.
+    Wrong { session: u32, at: u64, what: String },
 }
 
 /// The operations that other processes report. One that was begun and never ended, because its process was killed, is of unknown outcome.
@@ -22,6 +28,13 @@ pub(crate) struct Merged {
     begun: HashMap<u32, Operation>,
     ended: Vec<Operation>,
     acknowledged: usize,
+    followed: Vec<Followed>,
+    /// The place in `followed` of what each session began last.
+    follows: HashMap<u32, usize>,
+    /// The kinds of errors: how many there were, and the first of them.
+    pub(crate) failures: BTreeMap<String, (u64, String)>,
+    /// What sessions saw that is wrong.
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Merged {
@@ -40,9 +53,32 @@ impl Merged {
                 self.acknowledged += usize::from(matches!(answer, Answer::Committed { .. }));
                 operation.returned = Some(returned);
                 operation.answer = answer;
+                if let (Call::Follow(call), Answer::Done) = (&operation.call, &operation.answer) {
+                    self.follows.insert(session, self.followed.len());
+                    self.followed.push(Followed::begun(session, call.clone(), operation.invoked, returned));
+                }
                 self.ended.push(operation);
             }
+            Noted::Heard { session, at, heard } => {
+                if let Some(followed) = self.follows.get(&session) {
+                    self.followed[*followed].hears(at, heard);
+                }
+            }
+            Noted::Failed { kind, text, .. } => self.failures.entry(kind).or_insert((0, text)).0 += 1,
+            Noted::Wrong { session, at, what } => {
+                self.wrong.push(format!("session {session} at {at}: {what}"))
+            }
         }
+    }
+
+    /// Takes in an operation that is over.
+    pub(crate) fn add(&mut self, operation: Operation) {
+        self.ended.push(operation);
+    }
+
+    /// Takes in a subscription that is over.
+    pub(crate) fn add_followed(&mut self, followed: Followed) {
+        self.followed.push(followed);
     }
 
     /// How many appends were acknowledged.
@@ -63,6 +99,12 @@ impl Merged {
     pub(crate) fn operations(self) -> impl Iterator<Item = Operation> {
         self.ended.into_iter().chain(self.begun.into_values())
     }
+
+    /// All of it, but for the log.
+    pub(crate) fn history(mut self) -> History {
+        let followed = std::mem::take(&mut self.followed);
+        History { operations: self.operations().collect(), log: Vec::new(), followed }
+    }
 }
 
 /// Adds an attempt of unknown outcome to each append that was told to be there already.
@@ -76,19 +118,17 @@ pub(crate) fn add_attempts(operations: &mut Vec<Operation>) {
 
 /// Makes moments numbers that no two share, in the same order. Of equal ones the calls come first: then the operations overlapped, which
 /// is the weaker claim.
-pub(crate) fn rank(operations: &mut [Operation]) {
-    let mut moments: Vec<(u64, bool, usize)> = Vec::with_capacity(2 * operations.len());
-    for (index, operation) in operations.iter().enumerate() {
-        moments.push((operation.invoked, false, index));
-        moments.extend(operation.returned.map(|returned| (returned, true, index)));
+pub(crate) fn rank(operations: &mut [Operation], followed: &mut [Followed]) {
+    let mut moments: Vec<(u64, bool, &mut u64)> = Vec::with_capacity(2 * operations.len());
+    for operation in operations {
+        moments.push((operation.invoked, false, &mut operation.invoked));
+        moments.extend(operation.returned.as_mut().map(|returned| (*returned, true, returned)));
     }
-    moments.sort_unstable();
-    for (number, (_, is_return, index)) in moments.into_iter().enumerate() {
-        let operation = &mut operations[index];
-        match is_return {
-            false => operation.invoked = number as u64,
-            true => operation.returned = Some(number as u64),
-        }
+    followed.iter_mut().for_each(|followed| moments.extend(followed.moments()));
+    // What is equal keeps its order, so that of one subscription does too.
+    moments.sort_by_key(|(moment, is_return, _)| (*moment, *is_return));
+    for (number, (_, _, moment)) in moments.into_iter().enumerate() {
+        *moment = number as u64;
     }
 }
 
@@ -110,7 +150,7 @@ mod tests {
     #[test]
     fn equal_moments_overlap() {
         let mut operations = [operation(0, 5, Some(9)), operation(1, 9, None), operation(2, 9, Some(9))];
-        rank(&mut operations);
+        rank(&mut operations, &mut []);
         let moments = operations.map(|operation| (operation.invoked, operation.returned));
         assert_eq!(moments, [(0, Some(3)), (1, None), (2, Some(4))]);
     }

@@ -4,21 +4,30 @@
 //! holds it against the log as it was read in the end: positions order the appends, so that a single pass decides. For short
 //! histories [`History::search`] decides the same by trying out orders (Wing and Gong, as Porcupine does), trusting
 //! nothing but the answers: the two must agree.
+//!
+//! What subscriptions gave, and the answers about snapshots and checkpoints, are held against the same log and the same moments.
 
 mod check;
+mod checkpoints;
 mod file;
+mod follow;
 mod log;
 pub(crate) mod merge;
 mod record;
 mod search;
+mod snapshots;
 
 use annalist_core::{
-    Append, ContentType, Error, EventId, ExpectedVersion, NewEvent, Position, Query, QueryItem, Read,
-    StreamId, Version,
+    Append, CheckpointName, ContentType, Error, EventId, ExpectedVersion, NewEvent, Position, Query,
+    QueryItem, Read, SnapshotSchema, StreamId, Version,
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use file::{Line, read_lines};
+pub(crate) use follow::Heard;
+pub use follow::{FollowCall, Followed};
 pub use record::{Recorder, Session};
+pub(crate) use record::{logged, refused};
 
 /// All operations of a period, and the log that was read after it.
 ///
@@ -29,12 +38,14 @@ pub use record::{Recorder, Session};
 /// assert!(history.check().is_ok());
 /// ```
 #[derive(Clone, PartialEq, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "these two are what a history is")]
+#[expect(clippy::exhaustive_structs, reason = "these three are what a history is")]
 pub struct History {
     /// The operations, in any order.
     pub operations: Vec<Operation>,
     /// Every event of the log after the last operation, oldest first.
     pub log: Vec<LogEvent>,
+    /// What each subscription gave.
+    pub followed: Vec<Followed>,
 }
 
 /// One call and its answer.
@@ -75,6 +86,50 @@ pub enum Call {
     Append(AppendCall),
     /// A read, over all its pages.
     Read(ReadCall),
+    /// The beginning of a subscription.
+    Follow(FollowCall),
+    /// Saving a snapshot.
+    SaveSnapshot {
+        /// Of which stream.
+        stream: StreamId,
+        /// Under which schema.
+        schema: SnapshotSchema,
+        /// At which version.
+        version: Version,
+        /// What is in it.
+        content: String,
+    },
+    /// Loading the newest snapshot up to a version.
+    LoadSnapshot {
+        /// Of which stream.
+        stream: StreamId,
+        /// Under which schema.
+        schema: SnapshotSchema,
+        /// Up to which version.
+        at_most: Version,
+    },
+    /// Removing all but the newest snapshots.
+    PruneSnapshots {
+        /// Of which stream.
+        stream: StreamId,
+        /// Under which schema.
+        schema: SnapshotSchema,
+        /// How many stay.
+        keep: u64,
+    },
+    /// Claiming a checkpoint.
+    Claim(CheckpointName),
+    /// Saving a checkpoint.
+    SaveCheckpoint {
+        /// Which.
+        name: CheckpointName,
+        /// The epoch of the owner who saves.
+        epoch: u64,
+        /// Where it is.
+        position: Position,
+    },
+    /// Loading a checkpoint.
+    LoadCheckpoint(CheckpointName),
     /// Something that neither changes nor tells the log.
     Other(String),
 }
@@ -175,6 +230,19 @@ pub enum Answer {
         /// The version that the pages told.
         version: Version,
     },
+    /// It is done.
+    Done,
+    /// The version of a snapshot, and what is in it.
+    Snapshot(Option<(Version, String)>),
+    /// A checkpoint is claimed: the owner's epoch, and where to resume.
+    Claimed {
+        /// The epoch.
+        epoch: u64,
+        /// Where the checkpoint is.
+        position: Option<Position>,
+    },
+    /// Where a checkpoint is.
+    Checkpoint(Option<Position>),
 }
 
 /// An event of the log, in a form that can be saved.
@@ -220,10 +288,10 @@ pub struct EventText {
 }
 
 /// A query, in a form that can be saved; `None` is all.
-type QueryText = Option<Vec<ItemText>>;
+pub(crate) type QueryText = Option<Vec<ItemText>>;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct ItemText {
+pub(crate) struct ItemText {
     streams: Vec<String>,
     prefixes: Vec<String>,
     categories: Vec<String>,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use annalist_core::{Append, Conflict, Error, ErrorKind, Query, Read, Receipt, RecordedEvent};
 
 use super::merge::{self, Noted};
-use super::{Answer, AppendCall, Call, EventText, History, LogEvent, Operation, ReadCall};
+use super::{Answer, AppendCall, Call, EventText, Heard, History, LogEvent, Operation, ReadCall};
 use crate::{Drained, Handle, Verdict, os};
 
 /// Notes operations of many sessions, in one order of real time.
@@ -114,6 +114,11 @@ impl Recorder {
         Session { recorder: self.clone(), number, handle: handle.clone() }
     }
 
+    /// Notes what is wrong whatever is in the log; it belongs to the first session.
+    pub(crate) fn wrong(&self, what: String) {
+        self.tell(|| Noted::Wrong { session: 0, at: self.now(), what });
+    }
+
     /// How many operations were noted.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -132,9 +137,9 @@ impl Recorder {
             merge::add_attempts(&mut operations);
         }
         if matches!(self.0.clock, Clock::Host) {
-            merge::rank(&mut operations);
+            merge::rank(&mut operations, &mut []);
         }
-        Ok(History { operations, log: log.iter().map(logged).collect() })
+        Ok(History { operations, log: log.iter().map(logged).collect(), followed: Vec::new() })
     }
 
     /// Reads the log through a fresh handle and checks the history against it. One that does not hold is saved, and the violation
@@ -170,19 +175,23 @@ impl Recorder {
         }
     }
 
-    fn begun(&self, operation: &Operation) {
+    fn tell(&self, noted: impl FnOnce() -> Noted) {
         if let Some(Witness(witness)) = &self.0.witness {
-            witness(Noted::Begun(Box::new(operation.clone())));
+            witness(noted());
         }
+    }
+
+    fn begun(&self, operation: &Operation) {
+        self.tell(|| Noted::Begun(Box::new(operation.clone())));
     }
 
     /// One that was dropped stays begun for whoever is told.
     fn ended(&self, operation: Operation) {
         match &self.0.witness {
             None => self.operations().push(operation),
-            Some(Witness(witness)) => {
+            Some(_) => {
                 if let Operation { session, returned: Some(returned), answer, .. } = operation {
-                    witness(Noted::Ended { session, returned, answer });
+                    self.tell(|| Noted::Ended { session, returned, answer });
                 }
             }
         }
@@ -214,6 +223,22 @@ impl Session {
         Ok(drained)
     }
 
+    /// Reads to the end, and notes it; what the store answers where a page fails.
+    pub(crate) async fn try_read(&self, read: Read) -> Verdict<Result<Drained, Error>> {
+        let note = self.begin(Call::Read(ReadCall::of(&read)));
+        let answer = self.handle.try_drain(read).await?;
+        note.end(match &answer {
+            Ok(drained) => Answer::of_read(drained),
+            Err(_) => Answer::Unknown,
+        });
+        Ok(answer)
+    }
+
+    /// Goes on through another handle.
+    pub(crate) fn go_through(&mut self, handle: Handle) {
+        self.handle = handle;
+    }
+
     /// Reads the whole log, and notes it.
     ///
     /// # Errors
@@ -229,7 +254,24 @@ impl Session {
         &self.handle
     }
 
-    fn begin(&self, call: Call) -> Note<'_> {
+    /// Notes what a subscription gave that this session began.
+    pub(crate) fn heard(&self, heard: Heard) {
+        self.recorder.tell(|| Noted::Heard { session: self.number, at: self.recorder.now(), heard });
+    }
+
+    /// Notes the error behind an answer.
+    pub(crate) fn failed(&self, error: &Error) {
+        let (kind, text) = (error.kind().name().to_owned(), format!("{error:?}"));
+        self.recorder.tell(|| Noted::Failed { session: self.number, at: self.recorder.now(), kind, text });
+    }
+
+    /// Notes what is wrong whatever is in the log.
+    pub(crate) fn wrong(&self, what: String) {
+        self.recorder.tell(|| Noted::Wrong { session: self.number, at: self.recorder.now(), what });
+    }
+
+    /// Notes that an operation begins.
+    pub(crate) fn begin(&self, call: Call) -> Note<'_> {
         let operation = Operation {
             session: self.number,
             invoked: self.recorder.now(),
@@ -244,13 +286,13 @@ impl Session {
 }
 
 /// An operation under way; noted when it ends or is dropped.
-struct Note<'a> {
+pub(crate) struct Note<'a> {
     recorder: &'a Recorder,
     operation: Option<Operation>,
 }
 
 impl Note<'_> {
-    fn end(mut self, answer: Answer) {
+    pub(crate) fn end(mut self, answer: Answer) {
         if let Some(mut operation) = self.operation.take() {
             operation.returned = Some(self.recorder.now());
             operation.answer = answer;
@@ -285,7 +327,7 @@ impl Answer {
     }
 }
 
-fn logged(event: &RecordedEvent) -> LogEvent {
+pub(crate) fn logged(event: &RecordedEvent) -> LogEvent {
     let (stream, version, position) = (event.stream().clone(), event.version(), event.position());
     LogEvent { stream, version, position, event: EventText::of(event.event()) }
 }
@@ -297,7 +339,7 @@ pub(super) fn committed(receipt: &Receipt) -> Answer {
     Answer::Committed { already: receipt.already_committed(), written: written.collect() }
 }
 
-pub(super) fn refused(error: &Error) -> Answer {
+pub(crate) fn refused(error: &Error) -> Answer {
     match error.kind().clone() {
         ErrorKind::Conflict(Conflict::Version { stream, expected, actual }) => {
             Answer::Version { stream, expected, actual }

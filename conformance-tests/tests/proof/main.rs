@@ -1,6 +1,6 @@
 //! The suite's proof: every check finds a broken store out, every broken store is found out, and honest ones pass.
 //!
-//! `cargo test -p annalist-conformance --test proof -- [--mutant NAME] [--oddball NAME] [--check NAME] [--full] [--runs N]
+//! `cargo test -p annalist-conformance --test proof -- [--mutant NAME] [--oddball NAME] [--check NAME] [--soak NAME] [--full] [--runs N]
 //! [--report DIR]`
 
 mod bug;
@@ -15,9 +15,11 @@ mod oddballs;
 mod one_pool;
 mod options;
 mod output;
+mod record;
 mod remote;
 mod senders;
 mod served;
+mod soaked;
 mod world;
 
 use std::process::ExitCode;

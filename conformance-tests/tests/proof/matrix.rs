@@ -56,6 +56,14 @@ pub fn main() -> ExitCode {
         eprintln!("two stores are called {name}");
         return ExitCode::FAILURE;
     }
+    let unknown = crate::record::unknown_in_track_record(&crate::mutants::all());
+    if !unknown.is_empty() {
+        eprintln!(
+            "the track record names a check or a store that does not exist, or one that does not find the other out:\n{}",
+            unknown.join("\n")
+        );
+        return ExitCode::FAILURE;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
     let outcomes = runtime.block_on(prove(&options));
     // Tasks of broken stores may never end; they must not keep the proof from ending.
@@ -110,6 +118,7 @@ async fn prove(options: &Options) -> Outcomes {
         .flat_map(|(i, odd)| jobs_of_odd(i, odd, &checks, options, honest.settings));
     let oddball_results = run_all(oddball_jobs.collect(), honest).await;
     let alarms = false_alarms(&checks, options, broken).await;
+    let soaked = crate::soaked::soak_all(options).await;
 
     let mutant_rows: Vec<_> =
         mutants.iter().enumerate().map(|(i, m)| judge(m, &checks, &mutant_results, i)).collect();
@@ -117,8 +126,9 @@ async fn prove(options: &Options) -> Outcomes {
         oddballs.iter().enumerate().map(|(i, odd)| judge_odd(odd, &oddball_results, i)).collect();
     Outcomes {
         false_alarms: alarms,
+        soaked,
         whole: options.is_whole(),
-        tell_why: !options.mutants.is_empty(),
+        tell_why: !options.mutants.is_empty() || !options.soaks.is_empty(),
         checks_without_killer: without_killer(&checks, &mutant_rows, options),
         checks_never_passed: never_passed(&checks, &oddball_results, options),
         checks: checks.len(),

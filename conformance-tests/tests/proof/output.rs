@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::soaked::SoakRow;
+
 /// How often a check found a mutant out.
 #[derive(Clone, Copy, Serialize)]
 pub struct Power {
@@ -68,6 +70,8 @@ pub struct Outcomes {
     pub checks_never_passed: Vec<&'static str>,
     /// In many runs: how often each check that tells by chance failed on the honest store.
     pub false_alarms: Vec<Alarm>,
+    /// What a soak found out.
+    pub soaked: Vec<SoakRow>,
     pub checks: usize,
     /// Whether people want to read what was observed of each mutant, to see that it is found out for the right reason.
     #[serde(skip)]
@@ -87,8 +91,10 @@ impl Outcomes {
         let good =
             killed + passed + checks - self.checks_without_killer.len() - self.checks_never_passed.len();
         let quiet = self.false_alarms.iter().filter(|row| row.alarms == 0).count();
-        let all = self.mutants.len() + self.oddballs.len() + checks + self.false_alarms.len();
-        (good + quiet, all - good - quiet)
+        let soaked = self.soaked.iter().filter(|row| row.good).count();
+        let all =
+            self.mutants.len() + self.oddballs.len() + checks + self.false_alarms.len() + self.soaked.len();
+        (good + quiet + soaked, all - good - quiet - soaked)
     }
 
     pub fn proven(&self) -> bool {
@@ -130,6 +136,13 @@ impl Outcomes {
             println!("ALARM     {check} fails on the honest store in {alarms} of {runs} runs");
             why.iter().for_each(|why| println!("         {why}"));
         }
+        for SoakRow { store, what, good, violations } in &self.soaked {
+            let verdict = if *good { "soaked  " } else { "FAILED  " };
+            println!("{verdict} {store:<44} {what}");
+            if !good || self.tell_why {
+                violations.iter().for_each(|violation| println!("         {violation}"));
+            }
+        }
         self.print_power();
         let (good, bad) = self.counts();
         println!("{good} passed, {bad} failed");
@@ -164,6 +177,12 @@ impl Outcomes {
         for OddballRow { name, what, run, failed_checks, .. } in &self.oddballs {
             let failed = if failed_checks.is_empty() { "none".to_owned() } else { failed_checks.join(", ") };
             let _ = writeln!(page, "| {name} | {what} | {run} | {failed} |");
+        }
+        page += "\n## Stores that a soak finds out, and one that it lets pass\n\n| store | found | told |\n|---|---|---|\n";
+        for SoakRow { store, what, good, violations } in &self.soaked {
+            let found = if *good { *what } else { "**not found**" };
+            let told = violations.first().map_or("", String::as_str).replace('|', "\\|");
+            let _ = writeln!(page, "| {store} | {found} | {told} |");
         }
         page += "\n## Detection rates of the checks that tell by chance\n\n| check | store | found out |\n|---|---|---|\n";
         for mutant in &self.mutants {
