@@ -5,7 +5,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
 use crate::{
-    Result, bench, deny, docs, drivers, features, graph, guard, matrix, mutants, packages, test, words,
+    Result, bench, deny, docs, drivers, features, graph, guard, guide, matrix, mutants, packages, test, words,
 };
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
@@ -21,6 +21,7 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     steps.step("fmt", || run(&mut cargo(["fmt", "--all", "--check"])));
     steps.step("words", words::check);
     steps.step("examples in the docs", || docs::check(&workspace));
+    steps.step("the guide shows its programs", guide::check);
     steps.step("what core and engine pull in", guard::check);
     steps.step("what each feature pulls in", || drivers::check(&workspace));
     steps.step("what would be published", || packages::check(&workspace));

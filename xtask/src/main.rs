@@ -8,6 +8,7 @@ mod drivers;
 mod features;
 mod graph;
 mod guard;
+mod guide;
 mod matrix;
 mod mutants;
 mod packages;
