@@ -37,6 +37,7 @@ pub(crate) fn check() -> Result<()> {
         }
         println!("docs/{file} is as the page shows it");
     }
+    run(cargo(["fmt", "--check", "--manifest-path"]).arg(manifest()))?;
     same_dependencies(&page.dependencies()?)
 }
 
