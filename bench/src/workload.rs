@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use self::processes::Crew;
 use crate::subject::{Crowd, Expected, Result, Side, Subject, Verdict, Volume};
 
 mod append;
@@ -68,7 +69,7 @@ const NEW_STREAMS: Kind = Kind::Append { streams: append::Streams::OnePerAppend,
 const EXPECTED: Kind = Kind::Append { streams: append::Streams::OnePerTask, expected: true };
 
 /// All cases, in the order in which they are run and shown.
-pub(crate) const CASES: [Case; 19] = [
+pub(crate) const CASES: [Case; 21] = [
     case("W1", "one event per append, a stream per task", 1, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 8, 1, SINGLE),
     case("W1", "one event per append, a stream per task", 64, 1, SINGLE),
@@ -88,6 +89,8 @@ pub(crate) const CASES: [Case; 19] = [
     case("MISS", "a reader tails 8 writers without pause", 8, 1, Kind::Missed),
     case("MISS", "a reader tails 8 writers without pause", 8, 50, Kind::Missed),
     case("MISS", "a reader tails 64 writers without pause", 64, 1, Kind::Missed),
+    case("MISS", "a reader tails 8 writers without pause", 8, 1, Kind::Missed).in_processes(4),
+    case("MISS", "a reader tails 8 writers without pause", 8, 50, Kind::Missed).in_processes(4),
 ];
 
 impl Case {
@@ -104,17 +107,27 @@ impl Case {
     pub(crate) fn round<S: Side>(&self, pace: Pace, site: &Site<'_, S>) -> Result<Vec<Reading>> {
         let runtime = self.runtime()?;
         let log = runtime.block_on(site.side.create())?;
-        let readings = match self.processes {
-            1 => runtime.block_on(async {
+        let readings = match (self.processes, self.kind) {
+            (1, _) => runtime.block_on(async {
                 let subject = Arc::new(site.side.open(&log, self.crowd()).await?);
                 let readings = self.measure(pace, &subject).await?;
                 subject.close().await?;
                 Ok(readings)
             }),
-            _ => processes::run(self, site.backend, S::Subject::NAME, &log, site.scale_percent),
+            (_, Kind::Missed) => runtime.block_on(async {
+                let subject = Arc::new(site.side.open(&log, self.crowd()).await?);
+                let readings = follow::missed_of(self.crew(&log, site)?, pace.duration, &subject).await?;
+                subject.close().await?;
+                Ok(readings)
+            }),
+            _ => self.crew(&log, site).and_then(Crew::rate),
         };
         runtime.block_on(site.side.remove(&log))?;
         readings
+    }
+
+    fn crew<S: Side>(&self, log: &str, site: &Site<'_, S>) -> Result<Crew> {
+        Crew::start(self, site.backend, S::Subject::NAME, log, site.scale_percent)
     }
 
     async fn measure<S: Subject>(&self, pace: Pace, subject: &Arc<S>) -> Result<Vec<Reading>> {

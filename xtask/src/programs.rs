@@ -113,11 +113,9 @@ pub(crate) fn run_all(jobs: Vec<Job>) -> Result<()> {
             scope.spawn(|| {
                 while let Some(mut job) = next(&waiting) {
                     let begun = Instant::now();
-                    let good = show(&job.name, begun, job.command.output());
+                    let failure = show(&job.name, begun, job.command.output());
                     done.fetch_add(1, Ordering::Relaxed);
-                    if !good {
-                        failed.lock().expect("no thread panics").push(job.name);
-                    }
+                    failed.lock().expect("no thread panics").extend(failure);
                 }
             });
         }
@@ -126,15 +124,15 @@ pub(crate) fn run_all(jobs: Vec<Job>) -> Result<()> {
     if total == 0 || done.into_inner() != total {
         return Err("not all that was asked for has run".into());
     }
-    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 fn next(waiting: &Mutex<std::vec::IntoIter<Job>>) -> Option<Job> {
     waiting.lock().expect("no thread panics").next()
 }
 
-/// Prints in one piece, so that the output of two programs does not mix.
-fn show(name: &str, begun: Instant, output: std::io::Result<Output>) -> bool {
+/// Prints in one piece, so that the output of two programs does not mix. Returns what went wrong.
+fn show(name: &str, begun: Instant, output: std::io::Result<Output>) -> Option<String> {
     let took = begun.elapsed().as_secs_f64();
     let (good, text) = match output {
         Ok(output) => (output.status.success(), told(&output)),
@@ -142,7 +140,16 @@ fn show(name: &str, begun: Instant, output: std::io::Result<Output>) -> bool {
     };
     let verdict = if good { "ok" } else { "FAILED" };
     println!("\n-- {name} ({verdict}, {took:.1} s)\n{text}");
-    good
+    (!good).then(|| format!("{name} failed\n{}", failures(&text)))
+}
+
+/// Of what a test program said, what it says of its failures; of another program, how it ended.
+fn failures(text: &str) -> String {
+    const LINES_MAX: usize = 40;
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let first = lines.iter().position(|line| *line == "failures:");
+    let first = first.unwrap_or(lines.len().saturating_sub(LINES_MAX));
+    lines[first..].iter().take(LINES_MAX).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// What a program said, first on its output and then on its error output.

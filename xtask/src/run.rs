@@ -67,12 +67,17 @@ impl Steps {
         self.done.push((name.to_owned(), begun.elapsed(), result));
     }
 
-    /// Prints every step with its time, and a last line that counts them.
+    /// Prints every step with its time, what went wrong, and a last line that counts them: the end of a long output is what is looked at.
     pub(crate) fn verdict(self) -> Result<()> {
         println!();
         for (name, took, result) in &self.done {
             let verdict = if result.is_ok() { "ok    " } else { "FAILED" };
             println!("{verdict} {:6.1} s  {name}", took.as_secs_f64());
+        }
+        for (name, _, result) in &self.done {
+            if let Err(error) = result {
+                println!("\n{name}: {error}");
+            }
         }
         let failed = self.done.iter().filter(|(.., result)| result.is_err()).count();
         println!("\n{} passed, {failed} failed", self.done.len() - failed);

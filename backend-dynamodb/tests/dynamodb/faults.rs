@@ -10,20 +10,13 @@ use annalist_dynamodb::DynamoStore;
 use annalist_test_servers::dynamodb::{Armed, Fault, Latency, Refusal, Rule};
 
 use crate::common::client;
-use crate::net::{Net, config};
+use crate::net::{Net, config, of_batches};
 use crate::support::{event, medley, never, read_all, stream};
 
 const OPERATIONS: [&str; 5] = ["PutItem", "GetItem", "BatchGetItem", "Query", "BatchWriteItem"];
 
 fn tick(name: &str) -> Append {
     Append::to(&stream(name), ExpectedVersion::Any, [event("Ticked", &["a"])])
-}
-
-/// Puts of batches, and no others.
-fn of_batches() -> Rule {
-    Rule::on("PutItem").matching(|body| {
-        body["Item"]["pk"]["S"].as_str().is_some_and(|partition| partition.starts_with("annalist/b/"))
-    })
 }
 
 /// Every kind of operation, each of which must do what it says.

@@ -6,6 +6,7 @@
 mod common;
 
 mod behind;
+mod crowd;
 mod faults;
 mod index;
 mod memory;

@@ -6,7 +6,7 @@ use annalist_core::{EventStore, Query, Read, RecordedEvent};
 use annalist_dynamodb::aws_sdk_dynamodb::types::AttributeValue;
 use annalist_dynamodb::testing::{Attributes, Key, PARTITION, SORT};
 use annalist_dynamodb::{Config, DynamoStore};
-use annalist_test_servers::dynamodb::Proxy;
+use annalist_test_servers::dynamodb::{Proxy, Rule};
 
 use crate::common::{Shared, client};
 use crate::memory::MemoryTable;
@@ -15,6 +15,13 @@ use crate::support::{at_once, check_log, index_of, read_all, rebuilt, watermark}
 pub struct Net {
     pub proxy: Proxy,
     pub table: String,
+}
+
+/// Puts of batches, and no others.
+pub fn of_batches() -> Rule {
+    Rule::on("PutItem").matching(|body| {
+        body["Item"]["pk"]["S"].as_str().is_some_and(|partition| partition.starts_with("annalist/b/"))
+    })
 }
 
 /// Answers soon, also where nobody answers it.
@@ -59,6 +66,11 @@ impl Net {
             items.push((Key { partition: take(PARTITION), sort: take(SORT) }, attributes));
         }
         MemoryTable::of(items)
+    }
+
+    /// How many batches the log has.
+    pub async fn batches(&self) -> u64 {
+        check_log(&self.items().await)
     }
 
     /// Heals the network and sees to it that the log is dense and a chain, and that its index becomes the one that is made from it; gives the log's

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, timeout};
 
+use super::processes::Crew;
 use super::{Case, Reading, written};
 use crate::subject::{Expected, Follow, Result, Subject};
 
@@ -51,7 +52,7 @@ pub(super) async fn latency<S: Subject>(duration: Duration, subject: &Arc<S>) ->
     ])
 }
 
-/// Which of the acknowledged events never reached the reader.
+/// Which of the acknowledged events never reached the reader; the writers are in this process.
 pub(super) async fn missed<S: Subject>(
     case: &Case,
     duration: Duration,
@@ -59,14 +60,26 @@ pub(super) async fn missed<S: Subject>(
 ) -> Result<Vec<Reading>> {
     let reader = tokio::spawn(tail(subject.follow().await?));
     let until = Instant::now() + duration;
-    let mut writers = JoinSet::new();
-    for task in 0..case.tasks {
-        writers.spawn(write(Arc::clone(subject), task, case.batch, until));
-    }
-    let mut acknowledged = Vec::new();
-    while let Some(range) = writers.join_next().await {
-        acknowledged.push(range??);
-    }
+    let written = acknowledged(writers(case, subject, 0, &move || Instant::now() >= until)).await?;
+    compare(subject, written, reader).await
+}
+
+/// The same; the writers are in processes of their own.
+pub(super) async fn missed_of<S: Subject>(
+    crew: Crew,
+    duration: Duration,
+    subject: &Arc<S>,
+) -> Result<Vec<Reading>> {
+    let reader = tokio::spawn(tail(subject.follow().await?));
+    let written = tokio::task::spawn_blocking(move || crew.acknowledged(duration)).await??;
+    compare(subject, written, reader).await
+}
+
+async fn compare<S: Subject>(
+    subject: &Arc<S>,
+    acknowledged: Vec<Range<u64>>,
+    reader: JoinHandle<Result<HashSet<u64>>>,
+) -> Result<Vec<Reading>> {
     written(subject.append(subject.prepare("Bench-end", Expected::Any, LAST, 1)?).await?)?;
     let seen = reader.await??;
     let events: u64 = acknowledged.iter().map(|range| range.end - range.start).sum();
@@ -75,6 +88,29 @@ pub(super) async fn missed<S: Subject>(
         Reading { unit: "missed", value: missed as f64 },
         Reading { unit: "events", value: events as f64 },
     ])
+}
+
+/// The writers of one process, each with a stream of its own.
+pub(super) fn writers<S: Subject>(
+    case: &Case,
+    subject: &Arc<S>,
+    process: u64,
+    is_over: &(impl Fn() -> bool + Clone + Send + 'static),
+) -> JoinSet<Result<Range<u64>>> {
+    let mut writers = JoinSet::new();
+    for task in process * case.tasks..(process + 1) * case.tasks {
+        writers.spawn(write(Arc::clone(subject), task, case.batch, is_over.clone()));
+    }
+    writers
+}
+
+/// The numbers of the events that were acknowledged to them.
+pub(super) async fn acknowledged(mut writers: JoinSet<Result<Range<u64>>>) -> Result<Vec<Range<u64>>> {
+    let mut acknowledged = Vec::new();
+    while let Some(range) = writers.join_next().await {
+        acknowledged.push(range??);
+    }
+    Ok(acknowledged)
 }
 
 /// Everything that a reader gets before the last event: by then nothing may come late any more.
@@ -90,12 +126,17 @@ async fn tail(mut follower: impl Follow) -> Result<HashSet<u64>> {
     Ok(seen)
 }
 
-/// Appends until it is time, and gives the numbers of the acknowledged events.
-async fn write<S: Subject>(subject: Arc<S>, task: u64, batch: u64, until: Instant) -> Result<Range<u64>> {
+/// Appends until it is over, and gives the numbers of the acknowledged events.
+async fn write<S: Subject>(
+    subject: Arc<S>,
+    task: u64,
+    batch: u64,
+    is_over: impl Fn() -> bool,
+) -> Result<Range<u64>> {
     let stream = format!("Bench-{task}");
     let first = task << 40;
     let mut next = first;
-    while Instant::now() < until {
+    while !is_over() {
         written(subject.append(subject.prepare(&stream, Expected::Any, next, batch)?).await?)?;
         next += batch;
         tokio::task::yield_now().await;

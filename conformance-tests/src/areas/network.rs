@@ -188,6 +188,18 @@ pub(super) fn told(answer: Result<Receipt, Error>, when: &str) -> Verdict<Told> 
 
 /// Whether an append is there, wholly; a part of it is a violation.
 pub(super) async fn is_there(cx: &Cx, append: &Append, when: &str) -> Verdict<bool> {
+    let alike = |found: &[bool]| found.iter().all(|there| *there == found[0]);
+    let mut found = streams_there(cx, append, when).await?;
+    if !alike(&found) {
+        // One that is still on its way may land between two of the reads; then all of it is there for the next.
+        found = streams_there(cx, append, when).await?;
+    }
+    ensure!(alike(&found), "{when}: of its streams there are {found:?}");
+    Ok(found[0])
+}
+
+/// Which of an append's streams are there.
+async fn streams_there(cx: &Cx, append: &Append, when: &str) -> Verdict<Vec<bool>> {
     let mut found = Vec::new();
     for write in append.writes() {
         let events = cx.read_stream(&write.stream).await?;
@@ -196,8 +208,7 @@ pub(super) async fn is_there(cx: &Cx, append: &Append, when: &str) -> Verdict<bo
         }
         found.push(!events.is_empty());
     }
-    ensure!(found.iter().all(|there| *there == found[0]), "{when}: of its streams there are {found:?}");
-    Ok(found[0])
+    Ok(found)
 }
 
 /// Holds what an append was told against what became of it.

@@ -1,5 +1,7 @@
 //! Large appends beside others: whole to readers, side by side in the log, and never in one another's way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use annalist_core::{Append, ExpectedVersion, Query, Read, RecordedEvent, StreamId};
 
 use crate::{Cx, Handle, Verdict, checks, ensure, ensure_eq, event, stream};
@@ -129,7 +131,7 @@ async fn contiguous_global(cx: Cx) -> Verdict {
     whole_appends(&log, "the log")
 }
 
-/// Reads again and again, backward and forward, until the writers are done; each read must end with whole appends.
+/// Reads again and again, in large pages and in small ones, until the writers are done; each read must end with whole appends.
 async fn watch(
     cx: &Cx,
     handle: Handle,
@@ -137,21 +139,28 @@ async fn watch(
     writers: impl Future<Output = Verdict<usize>>,
 ) -> Verdict {
     cx.minimum_ops(2);
-    let mut writers = std::pin::pin!(writers);
-    let mut turn = 0;
-    loop {
-        let done = futures::poll!(writers.as_mut());
-        let page_size = [1_000, 10][turn % 2];
-        let events = handle.drain(read.clone().page_size(page_size)).await?.events;
-        whole_appends(&events, &format!("a read in pages of {page_size} while others write"))?;
-        cx.count_op();
-        turn += 1;
-        if let std::task::Poll::Ready(written) = done {
-            ensure!(written? > 0, "nothing was written");
-            return Ok(());
+    let are_done = AtomicBool::new(false);
+    let writing = async {
+        let written = writers.await;
+        are_done.store(true, Ordering::Relaxed);
+        written
+    };
+    let reading = async {
+        for page_size in [1_000, 10].into_iter().cycle() {
+            let is_last = are_done.load(Ordering::Relaxed);
+            let events = handle.drain(read.clone().page_size(page_size)).await?.events;
+            whole_appends(&events, &format!("a read in pages of {page_size} while others write"))?;
+            cx.count_op();
+            if is_last {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
+        Ok(())
+    };
+    let (written, ()) = futures::try_join!(writing, reading)?;
+    ensure!(written > 0, "nothing was written");
+    Ok(())
 }
 
 async fn whole_to_readers(cx: Cx) -> Verdict {
