@@ -86,7 +86,7 @@ fn section(page: &mut String, report: &Report, backend: &str) {
 }
 
 fn told(run: &Run, server: Option<&str>) -> String {
-    let Run { date, scale_percent, seconds, durability, flushes_per_second } = run;
+    let Run { date, scale_percent, seconds, durability, optimised, flushes_per_second } = run;
     let mut told = server.map_or(String::new(), |server| format!("{server}. "));
     let _ = write!(told, "Durability: {durability}.");
     if let Some(rate) = flushes_per_second {
@@ -100,6 +100,9 @@ fn told(run: &Run, server: Option<&str>) -> String {
         told,
         " Measured on {date}, {seconds} s for what is bounded by time, {scale_percent} % of the usual volume for the rest."
     );
+    if !optimised {
+        told.push_str(" **Not built for release: it shows that the workloads work, and measures nothing.**");
+    }
     told
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) seconds: f64,
     /// What both sides did so that nothing is lost.
     pub(crate) durability: String,
+    /// Whether it was built as for release.
+    pub(crate) optimised: bool,
     /// Of 4 KiB each, by the disk with the data, where that is known.
     pub(crate) flushes_per_second: Option<f64>,
 }
@@ -188,6 +190,7 @@ mod tests {
             scale_percent: 100,
             seconds: 10.0,
             durability: String::new(),
+            optimised: true,
             flushes_per_second: None,
         };
         report.runs.insert(backend.to_owned(), run);

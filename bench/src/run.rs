@@ -98,6 +98,7 @@ fn measured<B: Backend>(backend: &B, options: &Options) -> Result<Run> {
         scale_percent: options.scale_percent,
         seconds: options.duration.as_secs_f64(),
         durability: settings,
+        optimised: !cfg!(debug_assertions),
         flushes_per_second: folder.as_deref().map(disk::flushes_per_second).transpose()?,
     })
 }

@@ -12,6 +12,8 @@ const PROFILE: [&str; 4] =
     ["--config", "profile.dev.opt-level=0", "--config", "profile.dev.package.\"*\".opt-level=0"];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    let facade = workspace.facade()?;
+    let by_default = facade.features.get("default").ok_or("the facade has no default features")?;
     let mut by_version: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
     for package in workspace.published() {
         let version = package.rust_version.as_deref();
@@ -26,24 +28,22 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
             continue;
         }
         for package in &packages {
-            // All but what belongs to a backend, which may need a later Rust.
-            let features = if package.name == "annalist" { "memory,sqlite,testing" } else { "" };
+            let features = if package.name == facade.name { "--features=testing" } else { "--all-features" };
             with(version, package, features)?;
         }
         for name in packages.iter().filter_map(|package| package.backend()) {
-            with(version, workspace.facade()?, name)?;
+            // What is on by default the facade itself has been built with, and by the Rust that it needs for that.
+            if !by_default.iter().any(|feature| feature == name) {
+                with(version, facade, &format!("--features={name}"))?;
+            }
         }
     }
     Ok(())
 }
 
-/// No features but those that are named, where any is; else all of them.
 fn with(version: &str, package: &Package, features: &str) -> Result<()> {
-    let mut check = rustup(["run", version, "cargo", "check", "--quiet", "--package", &package.name]);
-    match features {
-        "" => check.arg("--all-features"),
-        features => check.args(["--no-default-features", "--features", features]),
-    };
+    let mut check =
+        rustup(["run", version, "cargo", "check", "--quiet", "--package", &package.name, features]);
     run(check.args(PROFILE))
 }
 
