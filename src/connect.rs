@@ -13,6 +13,7 @@ use crate::{Result, Store};
 /// | `sqlite:` | `sqlite` (on by default) | the path of a file, `history.db` or `/var/lib/shop/history.db`, percent-encoded; `//` before a path from the root is ignored. One file is one namespace | `create` (`false`: a file that is not there is an error; `true` by default) | no |
 /// | `dynamodb:` | `dynamodb` | `//id:key@TABLE`, the key being optional | `namespace` (a table holds any number; `annalist` by default), `region`, `endpoint`; what is missing is taken from the environment as the AWS tools do, and so is the key: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`. AWS itself needs the feature `dynamodb-tls` | yes |
 /// | `postgres:`, `postgresql:` | `postgres` | `//user:password@host:port/database`; what is missing is taken from `PGHOST`, `PGUSER` and so on, as `psql` does | `schema` (one schema is one namespace; `annalist` by default), `connections` (at most; 10 by default), and the driver's `sslmode`, `sslrootcert`, `sslcert`, `sslkey` (with the feature `postgres-tls`), `application_name`, `statement-cache-capacity` (0 behind a PgBouncer older than 1.21), `options`, `host`, `port`, `user`, `password`, `dbname` | yes |
+/// | `kafka:` | `kafka` | `//host:port,host:port/topic`; one topic is one namespace | `folder` (of the local store, percent-encoded; each opened store needs one of its own; without it, it is in memory and read anew at each opening), `replicas` (of a topic that is set up), and the driver's settings that say who the client is: `security.protocol`, `sasl.mechanisms`, `sasl.username`, `sasl.password`, `ssl.ca.location` (where the application adds `rdkafka` with its feature `ssl`) | yes |
 ///
 /// Common to all: `?setup=true` does what [`setup`] does before opening. Options follow the location as `?name=value&name=value`,
 /// percent-encoded; one that a scheme does not know is refused, never ignored. Schemes may be written in capitals.
@@ -41,6 +42,7 @@ pub async fn connect(url: &str) -> Result<Store> {
         "memory" => memory::connect(address).await,
         "sqlite" => sqlite::connect(address).await,
         "postgres" | "postgresql" => postgres::connect(address).await,
+        "kafka" => kafka::connect(address).await,
         scheme => Err(unknown(scheme)),
     }
     .map_err(|error| error.in_operation("connect"))
@@ -69,13 +71,15 @@ async fn prepare(address: Address) -> Result<()> {
         "memory" => memory::setup(address).await,
         "sqlite" => sqlite::setup(address).await,
         "postgres" | "postgresql" => postgres::setup(address).await,
+        "kafka" => kafka::setup(address).await,
         scheme => Err(unknown(scheme)),
     }
     .map_err(|error| error.in_operation("setup"))
 }
 
 /// Every scheme, whether its feature is on or not.
-const SCHEMES: &str = "must have one of the schemes `memory`, `sqlite`, `postgres`, `postgresql`, `dynamodb`";
+const SCHEMES: &str =
+    "must have one of the schemes `memory`, `sqlite`, `postgres`, `postgresql`, `dynamodb`, `kafka`";
 
 fn unknown(scheme: &str) -> Error {
     Invalid::new("store URL", SCHEMES, scheme).into()
@@ -83,7 +87,13 @@ fn unknown(scheme: &str) -> Error {
 
 /// The answer for a scheme whose backend is not compiled in.
 #[cfg_attr(
-    all(feature = "memory", feature = "sqlite", feature = "postgres", feature = "dynamodb"),
+    all(
+        feature = "memory",
+        feature = "sqlite",
+        feature = "postgres",
+        feature = "dynamodb",
+        feature = "kafka"
+    ),
     expect(dead_code, reason = "every backend is compiled in")
 )]
 fn feature_off(feature: &str) -> Error {
@@ -358,5 +368,62 @@ mod postgres {
     pub(super) async fn setup(address: Address) -> Result<()> {
         place(address)?;
         Err(feature_off("postgres"))
+    }
+}
+
+mod kafka {
+    use super::*;
+
+    /// What is passed on.
+    const OPTIONS: [&str; 7] = [
+        "folder",
+        "replicas",
+        "security.protocol",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.password",
+        "ssl.ca.location",
+    ];
+
+    /// The URL as the backend has it, with no option that is not known.
+    pub(super) fn place(mut address: Address) -> Result<String> {
+        if !address.location().starts_with("//") {
+            let shown = format!("{} bytes", address.location().len());
+            return Err(
+                Invalid::new("store URL", "of a Kafka store must have `//` after its scheme", shown).into()
+            );
+        }
+        let mut options = form_urlencoded::Serializer::new(String::new());
+        for name in OPTIONS {
+            if let Some(value) = address.take(name) {
+                options.append_pair(name, &value);
+            }
+        }
+        let url = format!("kafka:{}?{}", address.location(), options.finish());
+        address.finish()?;
+        Ok(url)
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        let config = annalist_kafka::Config::default();
+        Ok(Store::new(annalist_kafka::KafkaStore::connect(&place(address)?, config).await?))
+    }
+
+    #[cfg(feature = "kafka")]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        annalist_kafka::KafkaStore::setup(&place(address)?, &annalist_kafka::Config::default()).await
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    pub(super) async fn connect(address: Address) -> Result<Store> {
+        place(address)?;
+        Err(feature_off("kafka"))
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    pub(super) async fn setup(address: Address) -> Result<()> {
+        place(address)?;
+        Err(feature_off("kafka"))
     }
 }

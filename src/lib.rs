@@ -160,6 +160,29 @@ pub mod postgres {
     pub use annalist_postgres::{Config, PostgresStore};
 }
 
+/// The backend on Apache Kafka, for whoever opens it with settings of their own.
+///
+/// ```no_run
+/// use annalist::Store;
+/// use annalist::kafka::{Config, KafkaStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> annalist::Result<()> {
+/// let mut config = Config::default();
+/// config.folder = Some("/var/lib/shop/history".into());
+/// let store = Store::new(KafkaStore::connect("kafka://localhost:9092/shop", config).await?);
+/// assert!(store.read_stream("Order-7").await?.events.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "kafka")]
+pub mod kafka {
+    #[doc(no_inline)]
+    pub use annalist_kafka::rdkafka;
+    #[doc(inline)]
+    pub use annalist_kafka::{Config, KafkaStore, Progress};
+}
+
 /// What every operation gives: a value or an [`Error`].
 ///
 /// ```

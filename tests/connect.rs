@@ -5,6 +5,10 @@
 #[cfg(feature = "dynamodb")]
 #[path = "common/dynamodb.rs"]
 mod dynamodb;
+#[cfg(feature = "kafka")]
+#[path = "common/kafka.rs"]
+mod kafka;
+
 #[cfg(feature = "postgres")]
 #[path = "common/postgres.rs"]
 mod postgres;
@@ -205,6 +209,57 @@ async fn a_scheme_of_postgres_names_its_feature() {
     ] {
         assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{error}");
         assert!(error.to_string().contains("the feature `postgres`"), "{error}");
+    }
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test]
+async fn kafka_opens_the_log_of_a_topic() {
+    use annalist::{ExpectedVersion, NewEvent};
+
+    let url = kafka::url_of_new_log();
+    let store = annalist::connect(&url).await.unwrap();
+    let ticked = NewEvent::new("Ticked", "{}").unwrap();
+    store.append("Clock-1", ExpectedVersion::NoStream, [ticked]).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let again = format!("{}&folder={}", url.replace("setup=true", "setup=false"), folder.path().display());
+    let again = annalist::connect(&again).await.unwrap();
+    assert_eq!(again.head().await.unwrap(), store.head().await.unwrap());
+    let other = annalist::connect(&kafka::url_of_new_log()).await.unwrap();
+    assert_eq!(other.head().await.unwrap(), annalist::Position::START);
+
+    let missing = kafka::url_of_new_log().replace("setup=true", "setup=false");
+    let shown = annalist::connect(&missing).await.unwrap_err().to_string();
+    assert!(shown.starts_with("misconfigured: the broker has no such topic"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_is_more_than_the_grammar_of_kafka_is_refused() {
+    let refused = [
+        ("kafka:broker/topic", "must have `//`"),
+        ("kafka://broker/topic?sasl.pasword=hunter2", "not known for its scheme value=sasl.pasword"),
+        ("kafka://broker/topic?acks=1", "not known for its scheme value=acks"),
+    ];
+    for (url, why) in refused {
+        let shown = refusal(url).await;
+        assert!(shown.contains(why) && !shown.contains("hunter2"), "{url:?}: {shown}");
+    }
+    #[cfg(feature = "kafka")]
+    for url in ["kafka://broker", "kafka://ada:hunter2@broker/topic", "kafka://broker/topic?replicas=0"] {
+        let shown = refusal(url).await;
+        assert!(shown.starts_with("invalid") && !shown.contains("hunter2"), "{url:?}: {shown}");
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+#[tokio::test]
+async fn the_scheme_of_kafka_names_its_feature() {
+    for error in [
+        annalist::connect("kafka://broker/topic").await.unwrap_err(),
+        annalist::setup("kafka://broker/topic").await.unwrap_err(),
+    ] {
+        assert!(matches!(error.kind(), ErrorKind::Misconfigured(_)), "{error}");
+        assert!(error.to_string().contains("the feature `kafka`"), "{error}");
     }
 }
 

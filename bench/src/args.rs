@@ -14,7 +14,7 @@ Runs workloads over Annalist and over the raw technology beside it, and writes b
   --report DIR        where to write (required)
   --add               keep what DIR has of other backends, measured on this machine
   --render            measure nothing: make the page and the charts anew of DIR's bench.json
-  --backend NAME      only this backend; may be repeated (memory, sqlite, postgres, dynamodb, dynamodb-8ms)
+  --backend NAME      only this backend; may be repeated (memory, sqlite, postgres, dynamodb, dynamodb-8ms, kafka)
   --workload W        only this workload; may be repeated (W1 W1N W2 W3 W4 W5 W6 MISS)
   --tasks N           only cases with this many tasks in each process; may be repeated
   --rounds N          rounds per case, alternating between the two sides (default 5)

@@ -7,6 +7,7 @@ mod args;
 mod chart;
 mod disk;
 mod dynamodb;
+mod kafka;
 mod machine;
 mod memory;
 mod page;

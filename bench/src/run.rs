@@ -2,6 +2,7 @@
 
 use crate::args::Options;
 use crate::dynamodb::{DistantDynamo, NearDynamo};
+use crate::kafka::Kafka;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::postgres::Postgres;
@@ -12,8 +13,8 @@ use crate::workload::processes::Job;
 use crate::workload::{CASES, Case, Pace, Reading, Site};
 use crate::{annalist::Annalist, disk, machine, page};
 
-const BACKENDS: [&str; 5] =
-    [Memory::NAME, Sqlite::NAME, Postgres::NAME, NearDynamo::NAME, DistantDynamo::NAME];
+const BACKENDS: [&str; 6] =
+    [Memory::NAME, Sqlite::NAME, Postgres::NAME, NearDynamo::NAME, DistantDynamo::NAME, Kafka::NAME];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
@@ -29,9 +30,10 @@ pub(crate) fn run(options: Options) -> Result<()> {
         match name {
             Memory::NAME => compare::<Memory>(&cases, &options, &mut report)?,
             Sqlite::NAME => compare::<Sqlite>(&cases, &options, &mut report)?,
+            Postgres::NAME => compare::<Postgres>(&cases, &options, &mut report)?,
             NearDynamo::NAME => compare::<NearDynamo>(&cases, &options, &mut report)?,
             DistantDynamo::NAME => compare::<DistantDynamo>(&cases, &options, &mut report)?,
-            _ => compare::<Postgres>(&cases, &options, &mut report)?,
+            _ => compare::<Kafka>(&cases, &options, &mut report)?,
         }
     }
     if let Some(earlier) = earlier {
@@ -77,11 +79,11 @@ fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -
         for round in 0..options.rounds {
             // Whoever goes first finds the machine as the other left it: so they take turns at that, too.
             if round % 2 == 0 {
-                of_ours.push(case.round(pace, &ours)?);
-                of_raw.push(case.round(pace, &raw)?);
+                of_ours.push(told(case, case.round(pace, &ours)?, &ours));
+                of_raw.push(told(case, case.round(pace, &raw)?, &raw));
             } else {
-                of_raw.push(case.round(pace, &raw)?);
-                of_ours.push(case.round(pace, &ours)?);
+                of_raw.push(told(case, case.round(pace, &raw)?, &raw));
+                of_ours.push(told(case, case.round(pace, &ours)?, &ours));
             }
         }
         rows(B::NAME, Annalist::NAME, case, &of_ours, report);
@@ -103,6 +105,16 @@ fn measured<B: Backend>(backend: &B, options: &Options) -> Result<Run> {
     })
 }
 
+/// Says what a round gave, so that a run which is cut off has said how far it came.
+fn told<S: Side>(case: &Case, readings: Vec<Reading>, site: &Site<'_, S>) -> Vec<Reading> {
+    let Case { workload, processes, tasks, batch, .. } = case;
+    for Reading { unit, value } in &readings {
+        let (backend, subject) = (site.backend, S::Subject::NAME);
+        eprintln!("{backend} {workload} {processes}x{tasks} batch={batch} {subject}: {value:.1} {unit}");
+    }
+    readings
+}
+
 /// One worker's part of a case.
 pub(crate) fn serve(job: &Job) -> Result<()> {
     match job.backend.as_str() {
@@ -111,6 +123,7 @@ pub(crate) fn serve(job: &Job) -> Result<()> {
         Postgres::NAME => serve_on::<Postgres>(job),
         NearDynamo::NAME => serve_on::<NearDynamo>(job),
         DistantDynamo::NAME => serve_on::<DistantDynamo>(job),
+        Kafka::NAME => serve_on::<Kafka>(job),
         name => Err(format!("there is no backend {name:?}").into()),
     }
 }

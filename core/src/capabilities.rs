@@ -45,11 +45,15 @@ pub enum Capability {
     LocalReads,
     /// A process that is stopped in the middle of its work, and neither goes on nor ends, keeps no other waiting.
     StoppedProcesses,
+    /// The events that a read gives come from the server when it is read, so that a connection can be lost in the middle of them. Without it a
+    /// replica has them already.
+    RemoteReads,
 }
 
 impl Capability {
     /// Every capability there is, in declaration order.
-    pub const ALL: [Self; 4] = [Self::Durability, Self::Processes, Self::LocalReads, Self::StoppedProcesses];
+    pub const ALL: [Self; 5] =
+        [Self::Durability, Self::Processes, Self::LocalReads, Self::StoppedProcesses, Self::RemoteReads];
 }
 
 impl fmt::Display for Capability {
@@ -59,6 +63,7 @@ impl fmt::Display for Capability {
             Self::Processes => "several processes",
             Self::LocalReads => "local reads",
             Self::StoppedProcesses => "stopped processes",
+            Self::RemoteReads => "remote reads",
         })
     }
 }

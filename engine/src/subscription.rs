@@ -226,10 +226,14 @@ impl Follow {
             consume_budget().await;
             self.nothing_since = None;
             woken.unwrap_or(Ok(()))?;
+            self.outage = None;
         }
         let page = self.page(store).await?;
-        self.outage = None;
         let nothing = page.events.is_empty() && page.next.is_none() && page.head <= self.position;
+        // That a local read finds nothing says nothing of the connection: whoever waits for more will tell.
+        if !(nothing && self.local) {
+            self.outage = None;
+        }
         if nothing {
             self.nothing_since = Some(Instant::now());
         } else {

@@ -52,23 +52,33 @@ impl Server {
     ///
     /// What [`install`] says; otherwise what the server says.
     pub fn start() -> Result<Self> {
-        Self::start_on(port::free)
+        Self::start_on(None, port::free)
     }
 
-    fn start_on(port: impl FnMut() -> Result<SocketAddr>) -> Result<Self> {
+    /// The same with its own folder made in `parent`, instead of in `TMPDIR` or `/var/tmp`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_in(parent: &Path) -> Result<Self> {
+        Self::start_on(Some(parent), port::free)
+    }
+
+    fn start_on(parent: Option<&Path>, port: impl FnMut() -> Result<SocketAddr>) -> Result<Self> {
         let programs = Programs::installed()?;
         let option =
-            classes::option(&programs, |option| Self::launch(&programs, option, port::free)?.stop())?;
-        Self::launch(&programs, option, port)
+            classes::option(&programs, |option| Self::launch(&programs, option, None, port::free)?.stop())?;
+        Self::launch(&programs, option, parent, port)
     }
 
     fn launch(
         programs: &Programs,
         option: OsString,
+        parent: Option<&Path>,
         port: impl FnMut() -> Result<SocketAddr>,
     ) -> Result<Self> {
         let account = Account::ourselves();
-        let folder = account.folder(None)?;
+        let folder = account.folder(parent)?;
         let (data, file) = (folder.path().join("data"), folder.path().join("server.properties"));
         // The file's path, with the folder in it, is what `Left` knows it by.
         let mut args = programs.args(Some(option), "kafka.Kafka");
@@ -168,7 +178,7 @@ mod tests {
     fn a_port_that_somebody_took_is_not_the_last_tried() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut ports = vec![port::free().unwrap(), taken.local_addr().unwrap()];
-        let server = Server::start_on(|| Ok(ports.pop().unwrap())).unwrap();
+        let server = Server::start_on(None, || Ok(ports.pop().unwrap())).unwrap();
         assert_ne!(server.address(), taken.local_addr().unwrap());
         assert!(ports.is_empty());
     }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -20,6 +22,8 @@ pub(crate) async fn stores() -> Vec<(&'static str, Store)> {
         ("dynamodb", dynamodb::url_of_new_log()),
         #[cfg(feature = "postgres")]
         ("postgres", postgres::url_of_new_log()),
+        #[cfg(feature = "kafka")]
+        ("kafka", kafka::url_of_new_log()),
     ];
     assert!(!urls.is_empty(), "no backend's feature is on, so that nothing would be tested");
     let mut stores = Vec::new();

@@ -13,7 +13,7 @@ checks! {
         likely_cause: "a lost connection told as an empty stream",
     }
     error_not_truncation {
-        guarantee: "E4", level: 3, kind: Sweep, hooks: [Proxy],
+        guarantee: "E4", level: 3, kind: Sweep, needs: [RemoteReads], hooks: [Proxy],
         summary: "A read whose connection is lost in the middle of a large reply ends with an error, never with a shorter result.",
         likely_cause: "the end of the connection taken for the end of the rows",
     }

@@ -15,7 +15,7 @@ checks! {
         likely_cause: "a reconnect that listens for what is new, and misses what came in between",
     }
     cut_while_catching_up {
-        guarantee: "S7", level: 3, kind: Sweep, hooks: [Proxy],
+        guarantee: "S7", level: 3, kind: Sweep, needs: [RemoteReads], hooks: [Proxy],
         summary: "A subscription whose connection is lost at any point of its catching up gives every event once.",
         likely_cause: "a page that is begun anew after half of it was given",
     }
