@@ -25,6 +25,11 @@
 //!
 //! Needs a Tokio runtime; one thread is enough.
 //!
+//! Pages beside these docs: the [guide](https://github.com/annalist-rs/annalist/blob/main/docs/guide.md), which goes from an empty folder to a consumer that
+//! survives a kill; [everyday tasks](https://github.com/annalist-rs/annalist/blob/main/docs/everyday.md);
+//! [choosing a backend](https://github.com/annalist-rs/annalist/blob/main/docs/choosing.md);
+//! [operating](https://github.com/annalist-rs/annalist/blob/main/docs/operating/README.md) each of them.
+//!
 //! # Tracing
 //!
 #![doc = include_str!("trace.md")]
@@ -188,10 +193,23 @@ pub mod kafka {
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The guide's examples run as tests.
+/// The examples of everyday tasks run as tests.
 #[cfg(all(doctest, feature = "memory", feature = "testing"))]
 #[doc = include_str!("../docs/everyday.md")]
 struct Everyday;
+
+/// And so do those for whoever operates a backend.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../docs/operating/README.md")]
+struct Operating;
+
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../docs/operating/sqlite.md")]
+struct OperatingSqlite;
+
+#[cfg(all(doctest, feature = "dynamodb"))]
+#[doc = include_str!("../docs/operating/dynamodb.md")]
+struct OperatingDynamo;
 
 /// The front page's example runs as a test, too.
 #[cfg(all(doctest, feature = "sqlite"))]

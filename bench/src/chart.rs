@@ -18,13 +18,22 @@ const RAW: &str = "#b8b3a7";
 
 pub(crate) fn write(report: &Report, dir: &Path) -> Result<()> {
     let mut charts: BTreeMap<&str, Vec<(&Row, &Row)>> = BTreeMap::new();
-    for pair in report.pairs().filter(|(our, _)| our.unit == "events/s") {
-        charts.entry(pair.0.backend).or_default().push(pair);
+    for pair in report.pairs().filter(|(our, _)| shows(our)) {
+        charts.entry(&pair.0.backend).or_default().push(pair);
     }
     for (backend, pairs) in charts {
-        std::fs::write(dir.join(format!("bench-{backend}.svg")), svg(backend, &pairs))?;
+        std::fs::write(dir.join(file(backend)), svg(backend, &pairs))?;
     }
     Ok(())
+}
+
+/// Throughput alone: other units have other axes.
+pub(crate) fn shows(row: &Row) -> bool {
+    row.unit == "events/s"
+}
+
+pub(crate) fn file(backend: &str) -> String {
+    format!("bench-{backend}.svg")
 }
 
 /// Powers of ten that hold all values.

@@ -11,7 +11,8 @@ use annalist_dynamodb::{Config, DynamoStore};
 use annalist_test_servers::dynamodb::{Latency, Proxy};
 
 use crate::annalist::Annalist;
-use crate::subject::{Backend, Crowd, Result, Side, Volume};
+use crate::machine::version_of;
+use crate::subject::{Backend, Crowd, Durability, Result, Side, Volume};
 
 mod follow;
 mod item;
@@ -52,8 +53,15 @@ impl<const MILLIS: u64> Backend for Dynamo<MILLIS> {
     }
 
     fn server(&self) -> Result<Option<String>> {
+        let product = version_of("DYNAMODB").unwrap_or_else(|| "a server".to_owned());
         let way = if MILLIS == 0 { String::new() } else { format!(", {MILLIS} ms a request") };
-        Ok(Some(format!("a server with DynamoDB's interface{way}")))
+        Ok(Some(format!("{product} with DynamoDB's interface{way}")))
+    }
+
+    /// The service's durability cannot be shown on one machine, and a disk would only hold it up.
+    fn durability(&self) -> Result<Durability> {
+        let settings = "none that counts: the service answers once several zones have it; this server keeps its tables in memory where it can";
+        Ok(Durability { settings: settings.to_owned(), folder: None })
     }
 
     fn volume(&self) -> Volume {

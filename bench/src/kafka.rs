@@ -9,7 +9,8 @@ use annalist_kafka::rdkafka::client::DefaultClientContext;
 use annalist_kafka::{Config, KafkaStore};
 
 use crate::annalist::Annalist;
-use crate::subject::{Backend, Crowd, Result, Side, Volume};
+use crate::machine::version_of;
+use crate::subject::{Backend, Crowd, Durability, Result, Side, Volume};
 
 mod raw;
 
@@ -45,7 +46,14 @@ impl Backend for Kafka {
 
     /// The protocol does not tell the version of a broker.
     fn server(&self) -> Result<Option<String>> {
-        Ok(Some("Apache Kafka, one node".to_owned()))
+        let product = version_of("KAFKA").unwrap_or_else(|| "Apache Kafka".to_owned());
+        Ok(Some(format!("{product}, one node")))
+    }
+
+    fn durability(&self) -> Result<Durability> {
+        let settings = "one replica with `flush.messages = 1`: the broker flushes each batch of records";
+        // Where a private broker has its data.
+        Ok(Durability { settings: settings.to_owned(), folder: Some(annalist_test_servers::temporary()) })
     }
 
     fn volume(&self) -> Volume {

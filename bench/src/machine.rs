@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     cpu: String,
     cores: usize,
@@ -28,10 +28,27 @@ impl Machine {
         }
     }
 
+    /// Whether figures from there may stand beside figures from here.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let of =
+            |machine: &Self| (machine.cpu.clone(), machine.cores, machine.memory_gib, machine.os.clone());
+        of(self) == of(other)
+    }
+
     pub(crate) fn line(&self) -> String {
         let Self { cpu, cores, memory_gib, os, rustc, .. } = self;
         format!("{cpu}, {cores} cores, {memory_gib} GiB, {os}, {rustc}")
     }
+}
+
+/// Product and version of a private server, which whoever started it says.
+pub(crate) fn version_of(service: &str) -> Option<String> {
+    std::env::var(format!("ANNALIST_TEST_{service}_VERSION")).ok().filter(|version| !version.is_empty())
+}
+
+/// Of now, as in `2026-01-31`.
+pub(crate) fn today() -> String {
+    first_line("date", &["-u", "+%F"]).unwrap_or_default()
 }
 
 fn field(file: &str, name: &str) -> Option<String> {

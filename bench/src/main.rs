@@ -5,10 +5,12 @@
 mod annalist;
 mod args;
 mod chart;
+mod disk;
 mod dynamodb;
 mod kafka;
 mod machine;
 mod memory;
+mod page;
 mod payload;
 mod postgres;
 mod report;
@@ -20,10 +22,12 @@ mod workload;
 use std::process::ExitCode;
 
 use args::Order;
+use report::Report;
 
 fn main() -> ExitCode {
     let done = args::parse().and_then(|order| match order {
         Order::Run(options) => run::run(options),
+        Order::Render(dir) => page::write(&Report::read(&dir)?, &dir),
         Order::Serve(job) => run::serve(&job),
         Order::Nothing => Ok(()),
     });

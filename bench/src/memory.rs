@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::annalist::Annalist;
 use crate::payload::{number, payload};
-use crate::subject::{Backend, Crowd, Expected, Follow, Result, Side, Subject, Verdict, Volume};
+use crate::subject::{Backend, Crowd, Durability, Expected, Follow, Result, Side, Subject, Verdict, Volume};
 
 pub(crate) struct Memory;
 
@@ -31,6 +31,10 @@ impl Backend for Memory {
 
     fn server(&self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    fn durability(&self) -> Result<Durability> {
+        Ok(Durability { settings: "none: all is gone with the process".to_owned(), folder: None })
     }
 
     fn volume(&self) -> Volume {

@@ -1,5 +1,6 @@
 //! PostgreSQL: Annalist's store beside plain prepared statements, on a table of the same columns and indexes that promises no order.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,7 @@ use annalist_postgres::sqlx::{
 use annalist_postgres::{Config, PostgresStore};
 
 use crate::annalist::Annalist;
-use crate::subject::{Backend, Crowd, Result, Side, Volume};
+use crate::subject::{Backend, Crowd, Durability, Result, Side, Volume};
 
 mod connections;
 mod follow;
@@ -50,14 +51,19 @@ impl Backend for Postgres {
     }
 
     fn server(&self) -> Result<Option<String>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let version: String = runtime.block_on(async {
-            let mut connection = self.raw.0.connect().await?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
-                connection.fetch_one("SHOW server_version").await?.try_get(0)?,
-            )
-        })?;
+        let version = self.setting("server_version")?;
         Ok(Some(format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default())))
+    }
+
+    fn durability(&self) -> Result<Durability> {
+        let mut settings = Vec::new();
+        for name in ["fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"] {
+            settings.push(format!("`{name} = {}`", self.setting(name)?));
+        }
+        // Beside the data, on its disk; of a server elsewhere it is not here.
+        let data = PathBuf::from(self.setting("data_directory")?);
+        let folder = data.parent().filter(|_| data.is_dir()).map(Path::to_path_buf);
+        Ok(Durability { settings: settings.join(", "), folder })
     }
 
     fn volume(&self) -> Volume {
@@ -71,6 +77,17 @@ impl Backend for Postgres {
             stream_reads: 500_000,
             log: 200_000,
         }
+    }
+}
+
+impl Postgres {
+    fn setting(&self, name: &str) -> Result<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut connection = self.raw.0.connect().await?;
+            let shown = connection.fetch_one(AssertSqlSafe(format!("SHOW {name}"))).await?;
+            Ok(shown.try_get(0)?)
+        })
     }
 }
 

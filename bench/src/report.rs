@@ -1,36 +1,60 @@
-//! What was measured: rows, and the files made of them.
+//! What was measured: rows, and the file that holds them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::annalist::Annalist;
 use crate::machine::Machine;
 use crate::subject::{Result, Subject};
 use crate::workload::Case;
 
-#[derive(Debug, Serialize)]
+const FILE: &str = "bench.json";
+
+/// Ours while it is measured, the file's once it is read again.
+type Text = Cow<'static, str>;
+
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     /// Product and version, for each backend that has a server.
-    pub(crate) servers: BTreeMap<&'static str, String>,
+    pub(crate) servers: BTreeMap<String, String>,
     /// How much of the usual volume the workloads handled that are not bounded by time.
     pub(crate) scale_percent: u64,
+    /// How each backend was measured.
+    #[serde(default)]
+    pub(crate) runs: BTreeMap<String, Run>,
     pub(crate) rows: Vec<Row>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// How a backend was measured.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) date: String,
+    pub(crate) scale_percent: u64,
+    /// For how long the workloads ran that are bounded by time.
+    pub(crate) seconds: f64,
+    /// What both sides did so that nothing is lost.
+    pub(crate) durability: String,
+    /// Whether it was built as for release.
+    pub(crate) optimised: bool,
+    /// Of 4 KiB each, by the disk with the data, where that is known.
+    pub(crate) flushes_per_second: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
-    pub(crate) workload: &'static str,
-    pub(crate) what: &'static str,
-    pub(crate) backend: &'static str,
-    pub(crate) subject: &'static str,
+    pub(crate) workload: Text,
+    pub(crate) what: Text,
+    pub(crate) backend: Text,
+    pub(crate) subject: Text,
     pub(crate) tasks: u64,
     pub(crate) processes: u64,
     pub(crate) batch: u64,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Text,
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
@@ -50,6 +74,8 @@ impl Row {
         values.sort_by(f64::total_cmp);
         let (rounds, min, max) = (values.len(), values[0], values[values.len() - 1]);
         let median = (values[(rounds - 1) / 2] + values[rounds / 2]) / 2.0;
+        let [workload, what, backend, subject, unit] =
+            [workload, what, backend, subject, unit].map(Cow::Borrowed);
         Self { workload, what, backend, subject, tasks, processes, batch, unit, median, min, max, rounds }
     }
 
@@ -65,10 +91,10 @@ impl Row {
         }
     }
 
-    fn same_case(&self, other: &Self) -> bool {
-        let key =
-            |row: &Self| (row.workload, row.what, row.backend, row.processes, row.tasks, row.batch, row.unit);
-        key(self) == key(other)
+    /// Whatever the backend and the side.
+    pub(crate) fn same_case(&self, other: &Self) -> bool {
+        (self.processes, self.tasks, self.batch) == (other.processes, other.tasks, other.batch)
+            && (&self.workload, &self.unit) == (&other.workload, &other.unit)
     }
 }
 
@@ -82,12 +108,35 @@ impl fmt::Display for Row {
 
 impl Report {
     pub(crate) fn new(machine: Machine, scale_percent: u64) -> Self {
-        Self { machine, servers: BTreeMap::new(), scale_percent, rows: Vec::new() }
+        Self { machine, servers: BTreeMap::new(), scale_percent, runs: BTreeMap::new(), rows: Vec::new() }
+    }
+
+    /// What was left in a folder.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(serde_json::from_slice(&text)?)
     }
 
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        std::fs::write(dir.join("bench.json"), serde_json::to_string_pretty(self)?)?;
-        std::fs::write(dir.join("bench.md"), self.markdown())?;
+        Ok(std::fs::write(dir.join(FILE), serde_json::to_string_pretty(self)? + "\n")?)
+    }
+
+    /// Takes over what an earlier run on this machine has of backends that this one has not measured.
+    pub(crate) fn keep(&mut self, earlier: Self) -> Result<()> {
+        if !self.machine.is(&earlier.machine) {
+            return Err("the earlier figures are of another machine, and cannot stand beside these".into());
+        }
+        let is_new = |backend: &str| self.runs.contains_key(backend);
+        let rows = earlier.rows.into_iter().filter(|row| !is_new(&row.backend)).collect();
+        let measured = std::mem::replace(&mut self.rows, rows);
+        self.rows.extend(measured);
+        for (backend, server) in earlier.servers {
+            self.servers.entry(backend).or_insert(server);
+        }
+        for (backend, run) in earlier.runs {
+            self.runs.entry(backend).or_insert(run);
+        }
         Ok(())
     }
 
@@ -95,35 +144,10 @@ impl Report {
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&Row, &Row)> {
         let ours = self.rows.iter().filter(|row| row.is_annalist());
         ours.filter_map(|our| {
-            Some((our, self.rows.iter().find(|row| !row.is_annalist() && row.same_case(our))?))
+            let is_beside =
+                |row: &&Row| !row.is_annalist() && row.backend == our.backend && row.same_case(our);
+            Some((our, self.rows.iter().find(is_beside)?))
         })
-    }
-
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("# Benchmark\n\nMade by `cargo xtask bench` on: {}", self.machine.line());
-        for server in self.servers.values() {
-            // Writing to a string cannot fail, here and below.
-            let _ = write!(text, ", {server}");
-        }
-        text.push_str("\n\nMedians, with the range over all rounds. ");
-        text.push_str("Appends are made before the clock starts, on both sides, but in W3 and MISS. ");
-        text.push_str("Tasks as 4×16 are those of 4 processes with 16 each.\n\n");
-        if self.scale_percent != 100 {
-            let _ = writeln!(text, "With {} % of the usual volume.\n", self.scale_percent);
-        }
-        text.push_str("| workload | backend | what | tasks | batch | unit | annalist | raw | ratio |\n");
-        text.push_str("|---|---|---|--:|--:|---|--:|--:|--:|\n");
-        for (our, raw) in self.pairs() {
-            let Row { workload, backend, what, batch, unit, .. } = our;
-            let (tasks, ours, raws) = (our.crowd(), cell(our), cell(raw));
-            let ratio =
-                if raw.median == 0.0 { "–".to_owned() } else { format!("{:.3}", our.median / raw.median) };
-            let _ = writeln!(
-                text,
-                "| {workload} | {backend} | {what} | {tasks} | {batch} | {unit} | {ours} | {raws} | {ratio} |"
-            );
-        }
-        text
     }
 
     /// A store that loses events has failed, however fast it was.
@@ -133,10 +157,6 @@ impl Report {
             None => Ok(()),
         }
     }
-}
-
-fn cell(row: &Row) -> String {
-    format!("{} ({}–{})", number(row.median), number(row.min), number(row.max))
 }
 
 /// Short enough for a table: 3 digits and a unit of thousands.
@@ -152,7 +172,7 @@ pub(crate) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Row;
+    use super::*;
     use crate::workload::CASES;
 
     #[test]
@@ -161,5 +181,29 @@ mod tests {
         assert_eq!((row.min, row.median, row.max, row.rounds), (1.0, 3.0, 5.0, 3));
         let row = Row::new("memory", "raw", &CASES[0], "events/s", vec![4.0, 1.0, 3.0, 2.0]);
         assert_eq!(row.median, 2.5);
+    }
+    fn report(backend: &'static str, value: f64) -> Report {
+        let mut report = Report::new(Machine::here(), 100);
+        report.rows.push(Row::new(backend, "annalist", &CASES[0], "events/s", vec![value]));
+        let run = Run {
+            date: String::new(),
+            scale_percent: 100,
+            seconds: 10.0,
+            durability: String::new(),
+            optimised: true,
+            flushes_per_second: None,
+        };
+        report.runs.insert(backend.to_owned(), run);
+        report
+    }
+
+    #[test]
+    fn what_is_measured_again_takes_the_place_of_what_was() {
+        let mut new = report("sqlite", 2.0);
+        new.keep(report("memory", 1.0)).expect("it is this machine");
+        new.keep(report("sqlite", 1.0)).expect("it is this machine");
+        let medians: Vec<_> = new.rows.iter().map(|row| (&*row.backend, row.median)).collect();
+        assert_eq!(medians, [("memory", 1.0), ("sqlite", 2.0)]);
+        assert_eq!(new.runs.len(), 2);
     }
 }

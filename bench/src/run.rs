@@ -6,12 +6,12 @@ use crate::kafka::Kafka;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::postgres::Postgres;
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, Run};
 use crate::sqlite::Sqlite;
-use crate::subject::{Backend, Result, Side, Subject};
+use crate::subject::{Backend, Durability, Result, Side, Subject};
 use crate::workload::processes::Job;
 use crate::workload::{CASES, Case, Pace, Reading, Site};
-use crate::{annalist::Annalist, chart};
+use crate::{annalist::Annalist, disk, machine, page};
 
 const BACKENDS: [&str; 6] =
     [Memory::NAME, Sqlite::NAME, Postgres::NAME, NearDynamo::NAME, DistantDynamo::NAME, Kafka::NAME];
@@ -20,6 +20,8 @@ pub(crate) fn run(options: Options) -> Result<()> {
     let cases = chosen(&options)?;
     // Made before hours of work, so that a folder that cannot be written is noticed at once.
     std::fs::create_dir_all(&options.report)?;
+    // Read before, so that what cannot be kept is noticed at once, too.
+    let earlier = if options.add { Some(Report::read(&options.report)?) } else { None };
     let mut report = Report::new(Machine::here(), options.scale_percent);
     for name in BACKENDS {
         if !options.backends.is_empty() && options.backends.iter().all(|wanted| wanted != name) {
@@ -34,9 +36,12 @@ pub(crate) fn run(options: Options) -> Result<()> {
             _ => compare::<Kafka>(&cases, &options, &mut report)?,
         }
     }
+    if let Some(earlier) = earlier {
+        report.keep(earlier)?;
+    }
     report.write(&options.report)?;
-    chart::write(&report, &options.report)?;
-    println!("\n{}", report.markdown());
+    page::write(&report, &options.report)?;
+    println!("\n{}", page::markdown(&report));
     report.verdict()
 }
 
@@ -63,8 +68,9 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
 fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -> Result<()> {
     let (backend, scale_percent) = (B::find()?, options.scale_percent);
     if let Some(server) = backend.server()? {
-        report.servers.insert(B::NAME, server);
+        report.servers.insert(B::NAME.to_owned(), server);
     }
+    report.runs.insert(B::NAME.to_owned(), measured(&backend, options)?);
     let pace = Pace { duration: options.duration, volume: backend.volume().scaled(scale_percent) };
     let ours = Site { backend: B::NAME, side: backend.ours(), scale_percent };
     let raw = Site { backend: B::NAME, side: backend.raw(), scale_percent };
@@ -84,6 +90,19 @@ fn compare<B: Backend>(cases: &[Case], options: &Options, report: &mut Report) -
         rows(B::NAME, <B::Raw as Side>::Subject::NAME, case, &of_raw, report);
     }
     Ok(())
+}
+
+/// How a backend is measured.
+fn measured<B: Backend>(backend: &B, options: &Options) -> Result<Run> {
+    let Durability { settings, folder } = backend.durability()?;
+    Ok(Run {
+        date: machine::today(),
+        scale_percent: options.scale_percent,
+        seconds: options.duration.as_secs_f64(),
+        durability: settings,
+        optimised: !cfg!(debug_assertions),
+        flushes_per_second: folder.as_deref().map(disk::flushes_per_second).transpose()?,
+    })
 }
 
 /// Says what a round gave, so that a run which is cut off has said how far it came.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use annalist_sqlite::{Config, SqliteStore, rusqlite};
 
 use crate::annalist::Annalist;
-use crate::subject::{Backend, Crowd, Result, Side, Volume};
+use crate::subject::{Backend, Crowd, Durability, Result, Side, Volume};
 
 mod raw;
 mod row;
@@ -35,6 +35,11 @@ impl Backend for Sqlite {
 
     fn server(&self) -> Result<Option<String>> {
         Ok(Some(format!("SQLite {}", rusqlite::version())))
+    }
+
+    fn durability(&self) -> Result<Durability> {
+        let settings = "a write-ahead log with `synchronous = FULL`: each commit is flushed".to_owned();
+        Ok(Durability { settings, folder: Some(std::env::temp_dir()) })
     }
 
     fn volume(&self) -> Volume {

@@ -1,6 +1,7 @@
 //! What is measured: a log that can be appended to, read and followed, be it Annalist or the raw technology.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -104,8 +105,20 @@ pub(crate) trait Backend: Sized {
     /// Product and version of the server, where there is one.
     fn server(&self) -> Result<Option<String>>;
 
+    /// What both sides do so that nothing is lost.
+    fn durability(&self) -> Result<Durability>;
+
     /// How much a round does; a slower technology does less.
     fn volume(&self) -> Volume;
+}
+
+/// What an acknowledgement means while it is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Durability {
+    /// The settings, on both sides.
+    pub(crate) settings: String,
+    /// A folder on the disk that holds the data, where there is one on this machine.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// How many events a round handles, per kind of workload.

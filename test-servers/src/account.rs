@@ -73,8 +73,9 @@ impl Account {
     }
 }
 
-/// `TMPDIR` if it is set, else `/var/tmp`, which is on a disk. `/tmp` is often in memory, where nothing is durable.
-pub(crate) fn temporary() -> PathBuf {
+/// Where servers have their data, unless they are told otherwise: `TMPDIR` if it is set, else `/var/tmp`, which is on a disk. `/tmp` is often
+/// in memory, where nothing is durable.
+pub fn temporary() -> PathBuf {
     let on_disk = PathBuf::from("/var/tmp");
     if std::env::var_os("TMPDIR").is_none() && on_disk.is_dir() { on_disk } else { std::env::temp_dir() }
 }

@@ -32,6 +32,7 @@ mod port;
 pub mod postgres;
 mod process;
 
+pub use account::temporary;
 pub use disk::Disk;
 pub use error::{Error, Result};
 pub use left::Left;

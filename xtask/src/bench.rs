@@ -1,16 +1,16 @@
 //! `bench`: workloads beside the raw technology.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lexopt::Parser;
 
-use crate::Result;
-use crate::run::{cargo, run};
+use crate::run::{cargo, root, run};
 use crate::servers::Servers;
 use crate::workspace::Workspace;
+use crate::{Result, performance};
 
-const PACKAGE: &str = "annalist-bench";
+pub(crate) const PACKAGE: &str = "annalist-bench";
 
 const BENCH: [&str; 5] = ["run", "--release", "--package", PACKAGE, "--"];
 
@@ -20,7 +20,20 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     let workspace = Workspace::load()?;
     let bench = workspace.packages().iter().filter(|package| package.name == PACKAGE).collect::<Vec<_>>();
     let mut servers = Servers::of(&bench).only(&backends(&args));
-    run(servers.give(cargo(BENCH).args(args).current_dir(std::env::current_dir()?))?)
+    run(servers.give(cargo(BENCH).args(&args).current_dir(std::env::current_dir()?))?)?;
+    // Where the figures are kept that the docs show, the page is to be theirs.
+    match report(&args) {
+        Some(folder) if folder == root().join(performance::FOLDER) => performance::write(&workspace),
+        _ => Ok(()),
+    }
+}
+
+/// The folder that follows `--report` or `--report=`, however it was typed; nothing where only help was asked for.
+fn report(args: &[OsString]) -> Option<PathBuf> {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let apart = args.windows(2).find(|pair| pair[0] == "--report").map(|pair| &*pair[1]);
+    let folder = apart.or_else(|| args.iter().find_map(|arg| arg.strip_prefix("--report=")))?;
+    Some(std::path::absolute(folder).ok()?.components().collect())
 }
 
 /// What follows `--backend` or `--backend=`, as often as it is there.
@@ -42,6 +55,16 @@ pub(crate) fn smoke(report: &Path, servers: &mut Servers) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_is_found_however_it_is_typed() {
+        let here = std::env::current_dir().unwrap().join("a/b");
+        for args in [vec!["--rounds", "1", "--report", "a/b/"], vec!["--report=a/./b"]] {
+            let args: Vec<_> = args.into_iter().map(OsString::from).collect();
+            assert_eq!(report(&args), Some(here.clone()));
+        }
+        assert_eq!(report(&["--help".into()]), None);
+    }
 
     #[test]
     fn backends_are_found_among_the_options() {

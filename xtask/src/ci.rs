@@ -5,7 +5,8 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::run::{Steps, cargo, run};
 use crate::workspace::Workspace;
 use crate::{
-    Result, bench, deny, docs, drivers, features, graph, guard, matrix, mutants, packages, soak, test, words,
+    Result, bench, deny, docs, drivers, features, graph, guard, guide, links, matrix, msrv, mutants,
+    packages, performance, soak, test, words,
 };
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
@@ -20,7 +21,9 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     let reports = workspace.scratch("suite")?;
     steps.step("fmt", || run(&mut cargo(["fmt", "--all", "--check"])));
     steps.step("words", words::check);
+    steps.step("links between pages", links::check);
     steps.step("examples in the docs", || docs::check(&workspace));
+    steps.step("the guide shows its programs", guide::check);
     steps.step("what core and engine pull in", guard::check);
     steps.step("what each feature pulls in", || drivers::check(&workspace));
     steps.step("what would be published", || packages::check(&workspace));
@@ -34,6 +37,8 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
         let docs = ["doc", "--workspace", "--no-deps", "--all-features"];
         run(cargo(docs).env("RUSTDOCFLAGS", "--deny warnings"))
     });
+    steps.step("the oldest Rust", || msrv::check(&workspace));
+    steps.step("publishing, but for the last step", || packages::publish_dry(&workspace));
     steps.step("deny", || deny::check(&workspace));
     let mut servers = test::all(&workspace, &[], &reports, &mut steps)?;
     steps.step("each backend, soaked briefly", || {
@@ -41,6 +46,7 @@ pub(crate) fn command(mut args: Parser) -> Result<()> {
     });
     steps.step("kill matrix", || mutants::prove(1, &workspace.scratch("mutants")?));
     steps.step("workloads, once and briefly", || bench::smoke(&workspace.scratch("bench")?, &mut servers));
+    steps.step("the figures' page", || performance::check(&workspace));
     steps.step("generated tables", || matrix::check(&workspace, &reports));
     steps.verdict()
 }

@@ -1,20 +1,16 @@
 //! Licences, duplicates, sources and advisories of all that is built in, by `cargo deny` and `deny.toml`.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::Result;
-use crate::run::{cargo, output, root, run};
+use crate::run::{output, root, run};
 use crate::workspace::Workspace;
-
-/// What cargo installs it as; kept beside what cargo builds, so that it is built once.
-const TOOL: &str = "cargo-deny";
+use crate::{Result, tools};
 
 /// What it says where the network does not let it have its database.
 const UNREACHABLE: &str = "failed to fetch advisory database";
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let tool = installed(workspace)?;
+    let tool = tools::installed(workspace, "cargo-deny")?;
     let deny = |checks: &[&str]| {
         let mut command = Command::new(&tool);
         command.current_dir(root()).args(["--all-features", "check", "--hide-inclusion-graph"]).args(checks);
@@ -30,14 +26,4 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-fn installed(workspace: &Workspace) -> Result<PathBuf> {
-    let tools = workspace.target_directory.join("tools");
-    let tool = tools.join("bin").join(format!("{TOOL}{}", std::env::consts::EXE_SUFFIX));
-    if !tool.exists() {
-        let mut install = cargo(["install", "--quiet", "--locked", TOOL, "--root"]);
-        run(install.arg(&tools).current_dir(std::env::temp_dir()))?;
-    }
-    Ok(tool)
 }

@@ -8,16 +8,22 @@ mod drivers;
 mod features;
 mod graph;
 mod guard;
+mod guide;
+mod links;
 mod matrix;
+mod msrv;
 mod mutants;
 mod packages;
+mod performance;
 mod programs;
 mod run;
+mod semver;
 mod servers;
 mod services;
 mod soak;
 mod suite;
 mod test;
+mod tools;
 mod words;
 mod workspace;
 
@@ -43,8 +49,12 @@ cargo xtask COMMAND
       Holds the history that a soak has left in DIR against the contract once more.
   mutants [--runs N] --report DIR
       The suite's proof: every broken store is found out; leaves mutants.json and mutants.md in DIR.
-  bench [--backend NAME]... [--workload W]... [--tasks N]... [--rounds N] [--seconds N] [--scale PERCENT] --report DIR
-      Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR.
+  bench [--backend NAME]... [--workload W]... [--tasks N]... [--rounds N] [--seconds N] [--scale PERCENT] [--add] --report DIR
+      Workloads beside the raw technology; leaves bench.json, bench.md and charts in DIR. With --add, DIR keeps what it has of other backends.
+  performance [--check]
+      Makes docs/performance.md and its charts of the figures in docs/performance; with --check, fails where they would change.
+  semver [--against COMMIT] [--package NAME]...
+      Compares what users rely on with what was published last, or with a commit or tag; before a release.
   services up | down | status [NAME]...
       Private servers that stay until they are ended, for the tests of one package; `up` prints the variables that tests read.
   matrix [--check]
@@ -78,6 +88,8 @@ fn command(mut args: Parser) -> Result<()> {
         "soak" => soak::command(args),
         "mutants" => mutants::command(args),
         "bench" => bench::command(args),
+        "semver" => semver::command(args),
+        "performance" => performance::command(args),
         "services" => services::command(args),
         "matrix" => matrix::command(args),
         "help" => {

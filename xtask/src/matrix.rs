@@ -87,7 +87,7 @@ fn pages(workspace: &Workspace, reports: &Path) -> Result<[(&'static str, String
     }
     let areas = areas(&read);
     let page = |file: &'static str, table: &str| {
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((file, between(file, table)?))
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((file, between(file, BEGIN, table)?))
     };
     Ok([page("README.md", &areas)?, page("docs/backends.md", &format!("{areas}\n{}", absences(&read)))?])
 }
@@ -96,12 +96,12 @@ fn is_good(check: &Check) -> bool {
     matches!(check.outcome.as_str(), "pass" | "not_applicable" | "unverified")
 }
 
-/// The text of a page with what stands between its markers replaced.
-fn between(file: &str, table: &str) -> Result<String> {
+/// The text of a page with what stands between a marker and the next end replaced.
+pub(crate) fn between(file: &str, begin: &str, table: &str) -> Result<String> {
     let text = std::fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
-    let (before, rest) = text.split_once(BEGIN).ok_or_else(|| format!("{file} has no {BEGIN}"))?;
+    let (before, rest) = text.split_once(begin).ok_or_else(|| format!("{file} has no {begin}"))?;
     let (_, after) = rest.split_once(END).ok_or_else(|| format!("{file} has no {END}"))?;
-    Ok(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
+    Ok(format!("{before}{begin}\n\n{table}\n{END}{after}"))
 }
 
 /// A row for each area, a column for each backend.

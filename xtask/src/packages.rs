@@ -1,11 +1,23 @@
-//! That what would be published is whole: its licences and its page are in it, and it holds nothing that does not belong.
+//! That what would be published is whole: its licences and its page are in it, it holds nothing that does not belong, and it builds from what is in it.
 
 use crate::Result;
-use crate::run::{cargo, output};
-use crate::workspace::Workspace;
+use crate::run::{cargo, output, run};
+use crate::workspace::{Package, Workspace};
 
 const NEEDED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
 const FOLDERS: [&str; 3] = ["src/", "docs/", "migrations/"];
+
+/// That of the workspace, which an archive does not have.
+const PROFILE: [&str; 8] = [
+    "--config",
+    "profile.dev.opt-level=1",
+    "--config",
+    "profile.dev.debug=\"line-tables-only\"",
+    "--config",
+    "profile.dev.package.\"*\".opt-level=2",
+    "--config",
+    "profile.dev.package.\"*\".debug=false",
+];
 
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     for package in workspace.published() {
@@ -23,7 +35,37 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         if let Some(stray) = files.iter().find(|file| !belongs(file)) {
             return Err(format!("{} would be published with {stray}", package.name).into());
         }
+        says_what_it_is(package)?;
         println!("{}: {} files", package.name, files.len());
     }
     Ok(())
+}
+
+/// What the registry and docs.rs show of it.
+fn says_what_it_is(package: &Package) -> Result<()> {
+    let all_features = package.metadata.pointer("/docs/rs/all-features").and_then(serde_json::Value::as_bool);
+    let said = [
+        ("description", package.description.is_some()),
+        ("license", package.license.is_some()),
+        ("repository", package.repository.is_some()),
+        ("readme", package.readme.is_some()),
+        ("rust-version", package.rust_version.is_some()),
+        ("keywords, of which there may be five", (1..=5).contains(&package.keywords.len())),
+        ("categories, of which there may be five", (1..=5).contains(&package.categories.len())),
+        (
+            "metadata.docs.rs with all-features, or no features",
+            package.features.is_empty() || all_features == Some(true),
+        ),
+    ];
+    match said.iter().find(|(_, is_said)| !is_said) {
+        Some((what, _)) => Err(format!("{} must have {what}", package.name).into()),
+        None => Ok(()),
+    }
+}
+
+/// Publishes everything in the order of its dependencies, but for the last step: each package is built from its archive, on the archives of the others.
+pub(crate) fn publish_dry(workspace: &Workspace) -> Result<()> {
+    let mut publish = cargo(["publish", "--workspace", "--dry-run", "--all-features", "--quiet"]);
+    // What is being worked on is what would be published; and what all packages share is built for the tests already.
+    run(publish.arg("--allow-dirty").args(PROFILE).env("CARGO_TARGET_DIR", &workspace.target_directory))
 }

@@ -102,7 +102,7 @@ impl Servers {
         self
     }
 
-    /// Puts the URLs in the environment of a command.
+    /// Puts the URLs in the environment of a command, and what answers there.
     pub(crate) fn give<'a>(&mut self, command: &'a mut Command) -> Result<&'a mut Command> {
         while let Some(service) = self.needed.last() {
             let server = (service.start)()?;
@@ -110,6 +110,8 @@ impl Servers {
             self.running.push((service.variable, server));
             self.needed.pop();
         }
+        let version = |variable: &str| variable.replace("_URL", "_VERSION");
+        command.envs(self.running.iter().map(|(variable, server)| (version(variable), server.version())));
         Ok(command.envs(self.running.iter().map(|(variable, server)| (variable, server.url()))))
     }
 }
@@ -167,7 +169,8 @@ mod tests {
             let mut command = Command::new("true");
             servers.give(&mut command).unwrap();
             let variables: Vec<_> = command.get_envs().collect();
-            assert_eq!(variables, [(FAKE.variable.as_ref(), Some("fake:".as_ref()))]);
+            let version = ("ANNALIST_TEST_FAKE_VERSION".as_ref(), Some("Fake 1".as_ref()));
+            assert_eq!(variables, [(FAKE.variable.as_ref(), Some("fake:".as_ref())), version]);
         }
         assert_eq!(servers.running.len(), 1);
     }

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::Result;
 use crate::programs::{self, Job, Kind, Program};
 use crate::run::{Steps, cargo, root, run};
 use crate::servers::Servers;
-use crate::suite;
 use crate::workspace::{Package, Workspace};
+use crate::{Result, guide, suite};
 
 pub(crate) fn command(mut args: Parser) -> Result<()> {
     let mut backends = Vec::new();
@@ -52,6 +51,7 @@ pub(crate) fn all(
         run(servers.give(&mut cargo(["test", "--workspace", "--all-features", "--doc"]))?)
     });
     steps.step("examples", || examples(&programs, &mut servers));
+    steps.step("the guide, as a newcomer would follow it", || guide::play(workspace, &mut servers));
     steps.step("the template store, as a stranger would build it", || {
         run(&mut cargo(["test", "--manifest-path", "docs/template-store/Cargo.toml"]))
     });

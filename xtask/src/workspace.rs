@@ -21,6 +21,18 @@ pub(crate) struct Package {
     pub(crate) features: BTreeMap<String, Vec<String>>,
     /// Of every kind, whether or not they are optional.
     dependencies: Vec<Dependency>,
+    /// The oldest Rust that it needs.
+    pub(crate) rust_version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) readme: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) keywords: Vec<String>,
+    #[serde(default)]
+    pub(crate) categories: Vec<String>,
+    #[serde(default)]
+    pub(crate) metadata: serde_json::Value,
     /// `None` means that it may be published anywhere, an empty list that it may not be published.
     publish: Option<Vec<String>>,
 }
