@@ -13,7 +13,10 @@ fn started() -> Server {
 
 /// Every process whose command line has this text, ours left out.
 fn processes_with(text: &str) -> Vec<String> {
-    let output = Command::new("ps").args(["-A", "-o", "pid=,stat=,args="]).output().expect("ps runs: apt-get install procps");
+    let output = Command::new("ps")
+        .args(["-A", "-o", "pid=,stat=,args="])
+        .output()
+        .expect("ps runs: apt-get install procps");
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
     lines.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
 }
