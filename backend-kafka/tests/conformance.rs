@@ -60,6 +60,18 @@ impl Stores {
         let layer = |writer| Arc::new(faults.before(writer)) as Arc<_>;
         Ok(KafkaStore::connect_behind(&topic(way, namespace), config, layer).await?)
     }
+
+    /// All connections go to the address `through`, those as well that the broker tells its clients of.
+    async fn open_through(
+        &self,
+        url: &str,
+        namespace: &str,
+        through: SocketAddr,
+    ) -> Result<Opened, HookError> {
+        let way = Way::open(address(url)?, through).await.map_err(BoxError::from)?;
+        let store = self.open(url, &format!("kafka://{}", way.address), namespace).await?;
+        Ok(Opened::new(store).guarded_by(way))
+    }
 }
 
 fn topic(url: &str, namespace: &str) -> String {
@@ -122,9 +134,7 @@ impl Harness for Kafka {
 
     async fn open_through(&self, namespace: &str, through: SocketAddr) -> Result<Opened, HookError> {
         let url = Shared::get().map_err(BoxError::from)?.url();
-        let way = Way::open(address(&url)?, through).await.map_err(BoxError::from)?;
-        let store = self.stores.open(&url, &format!("kafka://{}", way.address), namespace).await?;
-        Ok(Opened::new(store).guarded_by(way))
+        self.stores.open_through(&url, namespace, through).await
     }
 
     async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
@@ -208,6 +218,18 @@ impl Server for Own {
 
     async fn resume(&self) -> Result<(), BoxError> {
         self.do_to(kafka::Server::resume).await
+    }
+
+    async fn address(&self) -> Result<SocketAddr, HookError> {
+        Ok(self.server.address())
+    }
+
+    async fn open_through(&self, namespace: &str, through: SocketAddr) -> Result<Opened, HookError> {
+        self.stores.open_through(&self.server.url(), namespace, through).await
+    }
+
+    async fn agent_environment(&self) -> Result<Vec<(String, String)>, HookError> {
+        Ok(vec![(common::VARIABLE.to_owned(), self.server.url())])
     }
 }
 
