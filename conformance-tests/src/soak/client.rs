@@ -96,8 +96,10 @@ impl Client {
             }
             Step::ReadStream(read) => drop(self.read(read).await),
             Step::ReadLog(read, back) => {
-                let after = self.memory.seen.get(back).copied().unwrap_or(Position::START);
-                drop(self.read(read.after(after)).await);
+                // Not from the start: a long log would be looked through again and again.
+                if let Some(after) = self.memory.seen.get(back).copied() {
+                    drop(self.read(read.after(after)).await);
+                }
             }
             Step::Reopen => self.reopen().await,
             step => self.beside(step).await,
@@ -288,8 +290,10 @@ fn twisted(append: &Append, more: Option<annalist_core::NewEvent>) -> Option<App
     (twisted.event_count() > 0).then_some(twisted)
 }
 
-/// Reads through a session, and notes it; `None` if that failed.
+/// Reads through a session, and notes it; `None` if that failed. Each page has a deadline, and there may be many.
 pub(super) async fn read_noted(session: &Session, patience: Duration, read: Read) -> Option<Drained> {
+    const PAGES_AT_LEAST: u32 = 10;
+    let patience = patience * PAGES_AT_LEAST;
     match tokio::time::timeout(patience, session.try_read(read.timeout(TIMEOUT))).await {
         Ok(Ok(Ok(found))) => Some(found),
         Ok(Ok(Err(error))) => {

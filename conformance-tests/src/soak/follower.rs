@@ -1,5 +1,7 @@
 //! A subscriber: it follows the log for a while, notes what it is given, and subscribes anew; now and then as the owner of a checkpoint.
 
+use std::time::Duration;
+
 use annalist_core::{Error, ErrorKind, Owner, Position, Query, Read, Signal, Subscribe, Subscription};
 use tokio::sync::watch;
 
@@ -24,6 +26,8 @@ enum End {
     Stopped,
     /// It broke, which it may where an outage was too long.
     Broken,
+    /// It gave nothing more for long, where there was more to give.
+    Stuck,
 }
 
 impl Follower {
@@ -71,17 +75,13 @@ impl Follower {
             return None;
         }
         let head = run.follower.head().await?;
-        let patience = run.follower.plan.patience;
-        let reached = tokio::time::timeout(patience, run.hear(&mut *subscription, life, Some(head))).await;
-        let session = &run.follower.session;
+        let reached = run.hear(&mut *subscription, life, Some(head)).await;
+        let (session, at) = (&run.follower.session, run.at);
         match reached {
-            Ok(End::Stopped) => {}
-            Ok(End::Broken) => return None,
-            Err(_) => {
-                let at = run.at;
-                session.wrong(format!(
-                    "a subscription is at {at} and does not come to {head} within {patience:?} (S1, S2)"
-                ));
+            End::Stopped => {}
+            End::Broken => return None,
+            End::Stuck => {
+                session.wrong(format!("a subscription stays at {at} although the head is {head} (S1, S2)"));
             }
         }
         subscription.stop().await;
@@ -153,13 +153,16 @@ impl Run<'_> {
     ) -> End {
         let mut taken = 0;
         while until.is_none_or(|until| self.at < until) {
-            let signal = match subscription.next().await {
-                Some(Ok(signal)) => signal,
-                Some(Err(error)) => return self.broken(subscription, &error).await,
-                None => {
+            // A wait for what comes next has an end where it is known that something must.
+            let long = if until.is_some() { self.follower.plan.patience } else { Duration::MAX };
+            let signal = match tokio::time::timeout(long, subscription.next()).await {
+                Ok(Some(Ok(signal))) => signal,
+                Ok(Some(Err(error))) => return self.broken(subscription, &error).await,
+                Ok(None) => {
                     self.follower.session.wrong("a subscription ended silently (S7)".to_owned());
                     return End::Broken;
                 }
+                Err(_) => return End::Stuck,
             };
             self.take(&signal);
             // Whoever drops this future finds each signal noted.
@@ -167,7 +170,7 @@ impl Run<'_> {
             if self.unsaved >= SAVE_AFTER {
                 self.save().await;
             }
-            if taken % life.breath_after == 0 {
+            if taken % life.breath_after == 0 && until.is_none() {
                 tokio::time::sleep(TICK / 10).await;
             }
         }
