@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use annalist_core::{Append, Error, ErrorKind, Receipt};
+use annalist_core::{Append, Error, Receipt};
 use annalist_engine::group_commit::{BatchError, BatchWriter};
 use async_trait::async_trait;
 
 use crate::barrier::{self, not_carried_out};
 use crate::config::RECORD_BYTES_MAX;
-use crate::error::{Undelivered, unavailable};
+use crate::error::{Undelivered, lost, unavailable};
 use crate::fold::Verdict;
 use crate::record::{self, Sealed};
 use crate::sender::{Fate, Sender, Ticket};
@@ -71,12 +71,6 @@ impl Appender {
             Fate::Undelivered(undelivered) => Err(batch_error(undelivered)),
         }
     }
-}
-
-/// The fold has stopped while a record was under way.
-fn lost(error: Error) -> Error {
-    let kind = ErrorKind::Indeterminate("the log cannot be read any further".to_owned());
-    Error::new(kind).with_source(error)
 }
 
 fn overtaken() -> Error {

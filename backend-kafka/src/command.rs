@@ -7,7 +7,7 @@ use annalist_core::{Error, ErrorKind, Remedy};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::barrier::{self, error_of, not_carried_out};
-use crate::error::{Undelivered, unavailable};
+use crate::error::{Undelivered, lost, unavailable};
 use crate::fold::{Skipped, Verdict};
 use crate::record::{Body, Sealed};
 use crate::sender::{Fate, Sender};
@@ -76,10 +76,10 @@ impl Commands {
             }
             Fate::Folded(verdict @ Verdict::Skipped(_)) => Err(not_carried_out(&verdict)),
             Fate::Folded(verdict) => Ok(verdict),
-            Fate::Stopped(error) => Err(error),
+            Fate::Stopped(error) => Err(lost(error)),
             Fate::Undelivered(Undelivered::Maybe(error)) => {
                 course.trouble = Some(error);
-                barrier::settle(&self.sender, self.ready_within).await?;
+                barrier::settle(&self.sender, self.ready_within).await.map_err(lost)?;
                 ticket.verdict().ok_or_else(|| unavailable("a later record overtook this one"))
             }
             Fate::Undelivered(undelivered) => Err(error_of(undelivered)),

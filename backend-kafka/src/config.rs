@@ -49,7 +49,7 @@ pub struct Config {
     pub page_records_max: usize,
     /// How many events are read from the topic at most before the local store is written; 4,096 by default.
     pub fold_events_max: usize,
-    /// How many replicas a topic gets that is set up: what the cluster has as its default, if `None`, which is the default.
+    /// How many replicas a topic gets that is set up; if `None`, which is the default, three, or as many as there are brokers where those are fewer.
     pub replicas: Option<u16>,
     /// Whether a topic is accepted that loses acknowledged events with a broker's machine: with one replica that is not flushed
     /// (`flush.messages`); `false` by default.

@@ -35,6 +35,12 @@ pub(crate) fn of_request(error: KafkaError) -> Error {
     Error::new(kind).with_source(error)
 }
 
+/// The fold has stopped while a record was under way.
+pub(crate) fn lost(error: Error) -> Error {
+    let kind = ErrorKind::Indeterminate("the log cannot be read any further".to_owned());
+    Error::new(kind).with_source(error)
+}
+
 /// What the driver said.
 pub(crate) fn code_of(error: &Error) -> Option<Code> {
     code(std::error::Error::source(error)?.downcast_ref()?)

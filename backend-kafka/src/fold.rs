@@ -121,7 +121,10 @@ impl Fold {
         if let Verdict::Skipped(reason) = applied.verdict {
             self.state.count_skipped(reason);
         }
-        self.state.applied_record(raw);
+        match applied.verdict {
+            Verdict::Skipped(Skipped::OfAnotherLog(_)) => self.state.passed_record(raw),
+            _ => self.state.applied_record(raw),
+        }
         Ok(applied)
     }
 
@@ -427,7 +430,7 @@ fn newer(offset: u64, version: u8) -> Error {
     ErrorKind::Corrupt(message).into()
 }
 
-fn no_genesis() -> Error {
+pub(crate) fn no_genesis() -> Error {
     let message = "the topic does not begin as a log does: it was not set up, or holds something else";
     ErrorKind::Misconfigured(message.to_owned()).into()
 }

@@ -111,6 +111,15 @@ impl Replica {
         self.pending.stopped(&error);
     }
 
+    /// Ends because nobody has the store any more: who still waits for a record is told so, and none is sent any more.
+    fn end(&self) {
+        let closed = Error::from(ErrorKind::Closed);
+        self.view.send_modify(|view| {
+            view.failure.get_or_insert(closed.clone());
+        });
+        self.pending.stopped(&closed);
+    }
+
     /// Lets the thread end, soon.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use annalist_core::{Error, LogId, Remedy, Survives};
+use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -15,7 +19,8 @@ use crate::address::Address;
 use crate::client::{self, Context, PARTITION};
 use crate::config::{Config, RECORD_BYTES_MAX, RECORD_OVERHEAD};
 use crate::error::{self, internal, misconfigured, of_request, unavailable};
-use crate::record::{Body, Header, Sealed};
+use crate::fold::no_genesis;
+use crate::record::{self, Body, Decoded, Header, Record, Sealed};
 
 /// What a topic has that was found fit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +41,10 @@ pub(crate) async fn set_up(address: Address, config: Config) -> Result<(), Error
         ask.create()?;
         // The one who made it may not have told all brokers yet.
         let found = ask.look().map_err(not_yet)?;
-        if found.end == 0 { ask.begin() } else { Ok(()) }
+        if found.end == 0 {
+            ask.begin()?;
+        }
+        ask.begins_as_a_log()
     })
     .await
 }
@@ -148,21 +156,23 @@ impl Ask {
             return Ok(());
         }
         let brokers = known.brokers().len();
-        // What the cluster has as its default, if nothing is said.
-        let replicas = config.replicas.map_or(-1, i32::from);
-        let is_alone = config.replicas == Some(1) || brokers == 1;
-        let in_sync =
-            if brokers >= 3 && config.replicas.is_none_or(|replicas| replicas >= 3) { "2" } else { "1" };
+        // Not the cluster's default, which is one replica, and of which the broker does not tell before the topic is there.
+        let replicas = config.replicas.map_or_else(|| brokers.clamp(1, 3), usize::from);
+        let in_sync = if replicas >= 3 { "2" } else { "1" };
         let size = (RECORD_BYTES_MAX + RECORD_OVERHEAD).to_string();
-        let mut topic = NewTopic::new(&self.address.topic, 1, TopicReplication::Fixed(replicas))
-            .set("cleanup.policy", "delete")
-            .set("retention.ms", "-1")
-            .set("retention.bytes", "-1")
-            .set("max.message.bytes", &size)
-            .set("message.timestamp.type", "LogAppendTime")
-            .set("unclean.leader.election.enable", "false")
-            .set("min.insync.replicas", in_sync);
-        if is_alone {
+        let mut topic = NewTopic::new(
+            &self.address.topic,
+            1,
+            TopicReplication::Fixed(i32::try_from(replicas).unwrap_or(i32::MAX)),
+        )
+        .set("cleanup.policy", "delete")
+        .set("retention.ms", "-1")
+        .set("retention.bytes", "-1")
+        .set("max.message.bytes", &size)
+        .set("message.timestamp.type", "LogAppendTime")
+        .set("unclean.leader.election.enable", "false")
+        .set("min.insync.replicas", in_sync);
+        if replicas < 3 {
             topic = topic.set("flush.messages", "1");
         }
         let options =
@@ -189,6 +199,23 @@ impl Ask {
         producer.flush(self.left()).map_err(of_request)?;
         let (_, end) = self.watermarks()?;
         if end > 0 { Ok(()) } else { Err(unavailable("the first record of the log was not written")) }
+    }
+
+    /// Sees to it that the first record is what a log begins with. A process that still has an earlier topic of the name open may have been first.
+    fn begins_as_a_log(&self) -> Result<(), Error> {
+        let consumer: BaseConsumer =
+            client::consumer(&self.address, &self.config).create().map_err(of_request)?;
+        let mut partitions = TopicPartitionList::new();
+        let first = Offset::Offset(0);
+        partitions.add_partition_offset(&self.address.topic, PARTITION, first).map_err(of_request)?;
+        consumer.assign(&partitions).map_err(of_request)?;
+        let message = consumer.poll(self.left());
+        let message = message.ok_or_else(|| unavailable("the first record of the log was not to be had"))?;
+        let message = message.map_err(|error| not_yet(of_request(error)))?;
+        match record::decode(&Bytes::copy_from_slice(message.payload().unwrap_or_default())) {
+            Ok(Decoded::Ours(Record { body: Body::Genesis, .. }) | Decoded::Newer(_)) => Ok(()),
+            _ => Err(no_genesis()),
+        }
     }
 
     fn look(&self) -> Result<Found, Error> {
@@ -254,7 +281,8 @@ fn judge(
     if replicas >= 3 && in_sync < 2 {
         return Err(unfit("min.insync.replicas", in_sync, "2 or more, where there are three replicas"));
     }
-    match (in_sync >= 2, number("flush.messages") == 1, accept_volatile) {
+    // More than there are the broker does not wait for: it takes the setting for as many as there are.
+    match (in_sync >= 2 && replicas >= 2, number("flush.messages") == 1, accept_volatile) {
         (true, _, _) => Ok((Survives::NodeLoss, REPLICATED)),
         (false, true, _) => Ok((Survives::PowerLoss, FLUSHED)),
         (false, false, true) => Ok((Survives::ProcessKill, CACHED)),
@@ -321,5 +349,15 @@ mod tests {
         assert_eq!(judge(&settings, 1, true).expect("accepted").0, Survives::ProcessKill);
         settings.insert("flush.messages".to_owned(), "1".to_owned());
         assert_eq!(judge(&settings, 1, false).expect("flushed").0, Survives::PowerLoss);
+    }
+
+    #[test]
+    fn replicas_that_a_setting_names_and_nobody_has_keep_nothing() {
+        let mut settings = fit();
+        judge(&settings, 1, false)
+            .expect_err("one replica in the page cache, whatever is demanded of others");
+        settings.insert("flush.messages".to_owned(), "1".to_owned());
+        assert_eq!(judge(&settings, 1, false).expect("flushed").0, Survives::PowerLoss);
+        assert_eq!(judge(&settings, 2, false).expect("two of two").0, Survives::NodeLoss);
     }
 }

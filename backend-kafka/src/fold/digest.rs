@@ -107,7 +107,8 @@ impl Recent {
         }
         let message = format!(
             "the writer of a record has come to other verdicts: offset={offset} writer={writer} applied={applied}; \
-             if its local store is damaged, removing that folder heals it; if it is this process's, likewise"
+             if this process's local store is the damaged one, removing its folder heals it; if it is the writer's, \
+             the record stays where it is, and the records before it are to be brought into a new topic"
         );
         Err(ErrorKind::Corrupt(message).into())
     }

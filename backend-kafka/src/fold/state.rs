@@ -21,7 +21,7 @@ pub(crate) struct State {
     pub(crate) head: (u64, u32),
     /// What all verdicts so far come to.
     pub(crate) digest: u64,
-    /// The last record that was read: a topic that was cut off and has grown again has another one there.
+    /// The last record that was read and is not another log's: a topic that was cut off and has grown again has another one there.
     pub(crate) last: Option<Mark>,
     /// How many records were not ours, or not of this log.
     pub(crate) foreign: u64,
@@ -60,6 +60,11 @@ impl State {
     pub(super) fn applied_record(&mut self, raw: &Raw) {
         self.applied = raw.offset + 1;
         self.last = Some(Mark::of(raw));
+    }
+
+    /// One of another log. It is no mark of this one: a topic that was made anew has it, too.
+    pub(super) fn passed_record(&mut self, raw: &Raw) {
+        self.applied = raw.offset + 1;
     }
 
     /// The state that a local store stands for; the beginning, where it is new or laid out in another way.

@@ -16,10 +16,13 @@ use crate::address::Address;
 use crate::client::{self, Context, PARTITION};
 use crate::config::Config;
 use crate::error::{internal, is_of_lost_records, of_request, wrong_history};
-use crate::fold::{Applied, Fold, Mark, Raw, Verdict};
+use crate::fold::{Applied, Fold, Mark, Raw, Skipped, Verdict};
 
 /// How often it looks whether it shall end.
 const POLL: Duration = Duration::from_millis(50);
+/// How many records, and bytes of them, are read at most before what they come to is written and told.
+const RECORDS_MAX: usize = 10_000;
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How often it says how far it has come, while it reads what was there before.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -90,8 +93,9 @@ impl Drop for End {
 impl Reader {
     fn run(mut self) {
         let end = End(self.replica.clone());
-        if let Err(error) = self.read() {
-            self.replica.fail(error);
+        match self.read() {
+            Ok(()) => self.replica.end(),
+            Err(error) => self.replica.fail(error),
         }
         let Self { fold, consumer, replica, .. } = self;
         drop((fold, replica));
@@ -115,10 +119,12 @@ impl Reader {
             self.look_again();
             let Some(first) = self.poll(POLL)? else { continue };
             self.apply(&first, &mut answers)?;
-            // What has come with it is decided with it.
-            while self.fold.staged_events() < self.events_max {
+            let (mut records, mut bytes) = (1, first.value.len());
+            // What has come with it is decided with it, so far as that is soon done: there are records without events, and large ones.
+            while self.fold.staged_events() < self.events_max && records < RECORDS_MAX && bytes < BYTES_MAX {
                 let Some(next) = self.poll(Duration::ZERO)? else { break };
                 self.apply(&next, &mut answers)?;
+                (records, bytes) = (records + 1, bytes + next.value.len());
             }
             // The answers stand in the log: the local store can be made again and need not be waited for. A barrier must be, because those who wait for it
             // look there.
@@ -202,6 +208,10 @@ impl Reader {
             return Ok(());
         }
         let Applied { writer, verdict } = self.fold.apply(raw)?;
+        if let (Verdict::Skipped(Skipped::OfAnotherLog(_)), Some(mark)) = (&verdict, self.fold.state().last) {
+            // The topic may have been made anew without any trouble that the driver tells of.
+            self.check = Check::Due(mark);
+        }
         if let Some((writer, number)) = writer
             && writer == self.replica.writer()
         {

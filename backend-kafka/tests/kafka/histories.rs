@@ -87,3 +87,30 @@ async fn a_topic_that_is_made_anew_stops_who_has_it_open() {
     assert_eq!(log(&other).await.len(), 9);
     until(|| other.progress().applied >= 10).await;
 }
+
+/// What another log's writer left in the topic tells nothing of this one's history.
+#[tokio::test]
+async fn a_record_of_another_log_vouches_for_nothing() {
+    let another = Topic::new().set_up().await;
+    tick(&another.open().await, 1).await;
+    let stranger = another.records().pop().unwrap();
+    let topic = Topic::new().set_up().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = topic.open_in(folder.path()).await;
+    tick(&store, 1).await;
+    topic.write([stranger.clone()]).await;
+    // It is looked at again, found to be what it was, and goes on.
+    tick(&store, 2).await;
+    assert_eq!(store.progress().foreign_records, 1);
+    topic.write([stranger]).await;
+    until(|| store.progress().foreign_records == 2).await;
+    store.close().await.unwrap();
+    drop(store);
+
+    let mut records = topic.records();
+    let ours = records.iter().rposition(|record| record[6..22] == records[0][6..22]).unwrap();
+    // The last of this log, by another writer.
+    records[ours][22] ^= 1;
+    exchange(&topic, records).await;
+    is_wrong_history(&topic.try_open(in_folder(folder.path())).await.unwrap_err());
+}

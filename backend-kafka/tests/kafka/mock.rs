@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annalist_core::{CheckpointName, CheckpointStore, ErrorKind, EventStore, ExpectedVersion};
+use annalist_core::{CheckpointName, CheckpointStore, ErrorKind, EventStore, ExpectedVersion, Query, Read};
 use annalist_kafka::rdkafka::mocking::MockCluster;
 use annalist_kafka::rdkafka::producer::DefaultProducerContext;
 use annalist_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -60,6 +60,34 @@ async fn a_claim_is_carried_out_once_whatever_a_broker_says() {
         assert_eq!(claim.owner.epoch(), epoch);
         store.save_checkpoint(&claim.owner, annalist_core::Position::START).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_was_dropped_keeps_no_store_that_was() {
+    let (mock, folder) = (MockCluster::new(1).unwrap(), tempfile::tempdir().unwrap());
+    mock.create_topic("mocked", 1, 1).unwrap();
+    let url = format!("kafka://{}/mocked", mock.bootstrap_servers());
+    let config = || {
+        let mut config = config();
+        config.folder = Some(folder.path().to_owned());
+        config
+    };
+    let store = KafkaStore::connect_unchecked(&url, config()).await.unwrap();
+    // Its barrier is on its way, and will come after nobody reads any more.
+    mock.broker_round_trip_time(1, Duration::from_millis(500)).unwrap();
+    let read = store.read(Read::log(Query::all()));
+    tokio::time::timeout(Duration::from_millis(50), read).await.unwrap_err();
+    drop(store);
+    mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    let mut opened = KafkaStore::connect_unchecked(&url, config()).await;
+    for _ in 0..100 {
+        if opened.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        opened = KafkaStore::connect_unchecked(&url, config()).await;
+    }
+    opened.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,8 @@ async fn a_topic_of_somebody_else_is_refused() {
     let topic = Topic::new();
     topic.create(1, &FIT).await;
     topic.write([b"{\"order\": 7}".to_vec()]).await;
-    KafkaStore::setup(&topic.url(), &config()).await.unwrap();
+    let refused = KafkaStore::setup(&topic.url(), &config()).await.unwrap_err();
+    assert!(refused.to_string().contains("does not begin as a log"), "{refused}");
     assert!(refusal(&topic).await.contains("does not begin as a log"));
     assert_eq!(topic.records().len(), 1);
 }
