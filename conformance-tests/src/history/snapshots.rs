@@ -157,12 +157,21 @@ impl<'a> Series<'a> {
 
     /// Whether a version must have been removed before a load began.
     fn removes(&self, prune: &Prune, version: Version, load: &Load<'_>) -> bool {
+        // Those that another removal may have taken before do not count.
+        let stayed = |save: &&Save<'_>| {
+            self.prunes.iter().all(|other| {
+                let is_before = other.returned.is_some_and(|returned| returned < save.invoked);
+                let is_after = prune.returned.is_some_and(|returned| returned < other.invoked);
+                std::ptr::eq(other, prune) || is_before || is_after
+            })
+        };
         let mut above: Vec<_> = self
             .saves
             .iter()
             .filter(|save| {
                 save.version > version && save.certain.is_some_and(|certain| certain < prune.invoked)
             })
+            .filter(stayed)
             .map(|save| save.version)
             .collect();
         above.sort_unstable();
@@ -248,5 +257,16 @@ mod tests {
         assert_eq!(with(load((7, 8), Version::MAX, Some((7, "b")))), "");
         assert!(with(load((7, 8), Version::new(6), Some((4, "a")))).contains("N4"));
         assert!(with(load((7, 8), Version::MAX, None)).contains("R3"));
+    }
+
+    /// The first removal has taken one of the two that were above, so that there is room for a lower one.
+    #[test]
+    fn what_was_removed_before_takes_no_room() {
+        let before = [save((1, 2), 6, "a"), save((3, 4), 8, "b"), prune((5, 6), 1), save((7, 8), 3, "c")];
+        let with = |keep| {
+            let then = [prune((9, 10), keep), load((11, 12), Version::new(5), Some((3, "c")))];
+            told(&[&before[..], &then].concat())
+        };
+        assert_eq!(with(2), "");
     }
 }
