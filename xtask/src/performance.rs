@@ -15,6 +15,9 @@ pub(crate) const FOLDER: &str = "docs/performance";
 
 const BEGIN: &str = "<!-- made by `cargo xtask performance` -->";
 
+/// What the page says as long as nothing has been measured for it.
+const NO_FIGURES: &str = "No figures are kept at present.";
+
 pub(crate) fn command(mut args: Parser) -> Result<()> {
     let mut only_check = false;
     while let Some(arg) = args.next()? {
@@ -52,8 +55,12 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
 
 /// All files that are made, with what is in them.
 fn made(workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
+    let figures = root().join(FOLDER).join("bench.json");
+    if !figures.exists() {
+        return Ok(vec![(PathBuf::from(PAGE), matrix::between(PAGE, BEGIN, NO_FIGURES)?)]);
+    }
     let scratch = workspace.scratch("performance")?;
-    std::fs::copy(root().join(FOLDER).join("bench.json"), scratch.join("bench.json"))?;
+    std::fs::copy(figures, scratch.join("bench.json"))?;
     run(cargo(["run", "--quiet", "--package", bench::PACKAGE, "--", "--render", "--report"]).arg(&scratch))?;
     let page = std::fs::read_to_string(scratch.join("bench.md"))?;
     let mut files = vec![(PathBuf::from(PAGE), matrix::between(PAGE, BEGIN, &table(&page)?)?)];
