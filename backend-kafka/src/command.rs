@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::barrier::{self, error_of, not_carried_out};
 use crate::error::{Undelivered, lost, unavailable};
-use crate::fold::{Skipped, Verdict};
+use crate::fold::Verdict;
 use crate::record::{Body, Sealed};
 use crate::sender::{Fate, Sender};
 
@@ -71,18 +71,39 @@ impl Commands {
         let mut ticket = self.sender.send(sealed).map_err(error_of)?;
         course.may_have_left = true;
         match ticket.fate().await {
-            Fate::Folded(Verdict::Skipped(Skipped::Late)) => {
-                Err(unavailable("a later record overtook this one"))
-            }
-            Fate::Folded(verdict @ Verdict::Skipped(_)) => Err(not_carried_out(&verdict)),
-            Fate::Folded(verdict) => Ok(verdict),
+            Fate::Folded(verdict) => carried_out(verdict),
             Fate::Stopped(error) => Err(lost(error)),
             Fate::Undelivered(Undelivered::Maybe(error)) => {
                 course.trouble = Some(error);
                 barrier::settle(&self.sender, self.ready_within).await.map_err(lost)?;
-                ticket.verdict().ok_or_else(|| unavailable("a later record overtook this one"))
+                // It may have come after all, and too late.
+                ticket
+                    .verdict()
+                    .map_or_else(|| Err(unavailable("a later record overtook this one")), carried_out)
             }
             Fate::Undelivered(undelivered) => Err(error_of(undelivered)),
         }
+    }
+}
+
+/// The fold's verdict on a command, unless it has skipped it. A soak was told of a fault of ours where a record had been held up on its way, was given up, and
+/// came when a later one had overtaken it: certainly not carried out, so that it can be sent again.
+fn carried_out(verdict: Verdict) -> Result<Verdict, Error> {
+    match verdict {
+        Verdict::Skipped(_) => Err(not_carried_out(&verdict)),
+        verdict => Ok(verdict),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::Skipped;
+
+    #[test]
+    fn what_came_too_late_can_be_sent_again() {
+        let late = carried_out(Verdict::Skipped(Skipped::Late)).expect_err("it was not carried out");
+        assert_eq!(late.remedy(), Remedy::SendLater);
+        assert!(matches!(carried_out(Verdict::Genesis), Ok(Verdict::Genesis)));
     }
 }
