@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{misconfigured, unavailable};
 use crate::fold::Fold;
 use crate::local::Local;
-use crate::replica::{self, Replica};
+use crate::replica::{self, Replica, View};
 use crate::sender::Sender;
 use crate::store::KafkaStore;
 use crate::topic;
@@ -152,15 +152,16 @@ async fn load(config: &Config) -> Result<(Replica, Fold), Error> {
     loaded.await.unwrap_or_else(|error| Err(unavailable("the runtime is shutting down").with_source(error)))
 }
 
-/// Waits until all is applied that was in the topic when it was looked at; not for the whole of it, but for each next step.
+/// Waits until all is applied that was in the topic when it was looked at, and the topic is known to be the one of the folder; not for the whole
+/// of it, but for each next step.
 async fn catch_up(replica: &Replica, end: u64, config: &Config) -> Result<(), Error> {
     loop {
-        let applied = replica.view().applied;
-        if applied >= end {
+        let View { applied, is_checked, .. } = replica.view();
+        if applied >= end && is_checked {
             // Also where the thread has failed since.
             return replica.check();
         }
-        let more = replica.wait_until(|view| view.applied > applied);
+        let more = replica.wait_until(|view| view.applied > applied || view.is_checked != is_checked);
         timeout(config.connect_timeout, more)
             .await
             .map_err(|_| unavailable("the broker gave no more of the topic while the store was opened"))??;

@@ -26,6 +26,8 @@ pub(crate) struct View {
     pub(crate) applied: u64,
     pub(crate) digest: u64,
     pub(crate) head: Position,
+    /// Whether the topic was found to be the one that the local store was made of.
+    pub(crate) is_checked: bool,
     /// Records that were not ours, and that came late or twice.
     pub(crate) foreign: u64,
     pub(crate) late: u64,
@@ -96,7 +98,12 @@ impl Replica {
     }
 
     fn publish(&self, fold: &Fold) {
-        self.view.send_replace(View::of(fold));
+        self.view.send_modify(|view| *view = View { is_checked: view.is_checked, ..View::of(fold) });
+    }
+
+    /// Tells that the topic is the one that was read before.
+    fn checked(&self) {
+        self.view.send_if_modified(|view| !std::mem::replace(&mut view.is_checked, true));
     }
 
     /// Stops for good, and tells everyone who waits.
@@ -143,6 +150,7 @@ impl View {
             applied: state.applied,
             digest: state.digest,
             head: fold.head(),
+            is_checked: state.last.is_none(),
             foreign: state.foreign,
             late: state.late,
             failure: None,

@@ -192,6 +192,7 @@ impl Reader {
             Check::Expects(mark) if Mark::of(raw) != mark => return Err(lost()),
             Check::Expects(_) => {
                 self.check = Check::Done;
+                self.replica.checked();
                 return Ok(());
             }
             Check::Done => {}
