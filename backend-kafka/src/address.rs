@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn a_url_has_brokers_a_topic_and_options() {
         let mut config = Config::default();
-        let url = "kafka://a:9092,b:9092/shop.history?folder=%2Fvar%2Flib%2Fshop&replicas=3&sasl.password=p%26q";
+        let url =
+            "kafka://a:9092,b:9092/shop.history?folder=%2Fvar%2Flib%2Fshop&replicas=3&sasl.password=p%26q";
         let address = Address::parse(url, &mut config).expect("a URL");
         assert_eq!((address.brokers.as_str(), address.topic.as_str()), ("a:9092,b:9092", "shop.history"));
         assert_eq!(config.folder, Some("/var/lib/shop".into()));
