@@ -1,4 +1,4 @@
-//! That what would be published is whole: its licences and its page are in it, it holds nothing that does not belong, and it builds from what is in it.
+//! That what would be published is whole: its licences and its page are in it, and it holds nothing that does not belong.
 
 use crate::Result;
 use crate::run::{cargo, output, run};
@@ -51,7 +51,7 @@ fn says_what_it_is(package: &Package) -> Result<()> {
     }
 }
 
-/// Publishes everything in the order of its dependencies, but for the last step: each package is built from its archive, on the archives of the others.
+/// Publishes everything in the order of its dependencies, but for the last step.
 pub(crate) fn publish_dry(workspace: &Workspace) -> Result<()> {
     let mut publish = cargo(["publish", "--workspace", "--dry-run", "--no-verify", "--quiet"]);
     // What is being worked on is what would be published. The archives are made, not built: that takes as long as all other steps together.
